@@ -1,0 +1,40 @@
+# Two commands do everything on a fresh machine with Python 3.11: `make demo` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# Label Studio needs an environment of its own; tests and `make serve` find it here
+export FEWCLICKS_HOME ?= $(CURDIR)/.cache/fewclicks
+export DO_NOT_TRACK := 1
+WORKERS ?= 2
+
+.PHONY: demo test check serve install label-studio clean
+
+demo: install ## label a rendered clip with a simulated annotator, in under five minutes
+	$(BIN)/fewclicks demo --out out/demo
+
+test: check label-studio ## every test, real servers included
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+check: install ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+serve: install ## Label Studio for the project in DIR (make serve DIR=street)
+	$(BIN)/fewclicks serve $(or $(DIR),$(error say which project: make serve DIR=street))
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -c "import cv2; cv2.ximgproc.createSuperpixelSLIC" 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps opencv-contrib-python-headless==4.12.0.88
+	touch $@
+
+label-studio: install
+	$(BIN)/python -c "from connectors.label_studio.installation import label_studio_binary; label_studio_binary(print)"
+
+clean:
+	rm -rf $(VENV) .cache out build *.egg-info

@@ -1,0 +1,123 @@
+"""The whole loop with a simulated annotator: mIoU over clicks.
+
+python -m benchmarks.loop FOLDER... --strategy default --budget 5 --rounds 6 --out loop.json
+
+Each run is a process of its own, so that its peak memory is its own. Clicks, shares and samples in `curve` are sums
+over the rounds so far. One folder writes one object, several folders write a list of objects.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.options import add_segmenter_options, run_benchmark, segmenter_of, write_result
+from connectors.measured_folder import open_measured_folder
+from flows.simulation import Simulation, share_at, simulate
+from selection.strategies import STRATEGIES
+from workspace.config import Config, SelectionConfig, parse_config
+
+QUALITIES = ("0.80", "0.85", "0.90", "0.95")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    names = options.strategies.split(",") if options.strategies else [options.strategy]
+    console = Console(stderr=True)
+    results = []
+    folders = [open_measured_folder(path) for path in options.folders]  # all are checked before the long work begins
+    for path, folder in zip(options.folders, folders, strict=True):
+        runs = []
+        for name in names:
+            config = _config(folder.classes, name, options)
+            console.print(f"{folder.name}: {config.selection.strategy}, {options.rounds} rounds of {options.budget}")
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+                measured = pool.submit(_run, path, config).result()
+            runs.append(measured["run"])
+        results.append(
+            {"data": folder.name, "frames": folder.n_masks, "full_clicks": measured["full_clicks"], "runs": runs}
+        )
+        _print(results[-1])
+    write_result(options.out, results[0] if len(results) == 1 else results)
+
+
+def _run(path: Path, config: Config) -> dict[str, Any]:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="fewclicks-loop-") as root:
+        simulation = simulate(open_measured_folder(path), Path(root), config)
+        simulation.context.facts.close()
+    return {"full_clicks": simulation.full_clicks, "run": _result(simulation, config, time.monotonic() - began)}
+
+
+def _result(simulation: Simulation, config: Config, seconds: float) -> dict[str, Any]:
+    return {
+        "strategy": config.selection.strategy,
+        "granularity": config.selection.granularity,
+        "curve": [asdict(score) for score in simulation.curve],
+        "share_at": {q: share_at(simulation.curve, float(q), corrected=False) for q in QUALITIES},
+        "share_at_corrected": {q: share_at(simulation.curve, float(q), corrected=True) for q in QUALITIES},
+        "seconds_total": round(seconds, 3),
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    }
+
+
+def _config(classes: tuple[str, ...], strategy: str, options: argparse.Namespace) -> Config:
+    values = {
+        "project": {"name": "benchmark", "classes": list(classes)},
+        "selection": {
+            "granularity": options.granularity,
+            "strategy": SelectionConfig().strategy if strategy == "default" else strategy,
+            "budget": options.budget,
+            "seed": options.seed,
+        },
+        "stopping": {"rounds": options.rounds},
+        "segmenter": segmenter_of(options),
+        "propagation": {"seed": options.seed},
+    }
+    return parse_config(values, "The benchmark's command line")
+
+
+def _print(result: dict[str, Any]) -> None:
+    table = Table(title=f"{result['data']}: {result['frames']} frames, {result['full_clicks']} clicks to draw them all")
+    for heading in ("strategy", "round", "samples", "clicks", "share", "corrected", "share", "mIoU", "seconds"):
+        table.add_column(heading, justify="left" if heading == "strategy" else "right")
+    for run in result["runs"]:
+        for row in run["curve"]:
+            shares = f"{row['share']:.1%}", str(row["clicks_corrected"]), f"{row['share_corrected']:.1%}"
+            counts = str(row["round"]), str(row["samples"]), str(row["clicks"])
+            table.add_row(run["strategy"], *counts, *shares, f"{100 * row['miou']:.1f}", f"{row['seconds']:.0f}")
+        table.add_section()
+    Console().print(table)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.loop", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "folders", nargs="+", type=Path, metavar="FOLDER", help="video.mp4 or frames/, masks/, meta.json"
+    )
+    parser.add_argument("--granularity", default="frame", choices=["frame"])
+    parser.add_argument("--strategy", default="default", choices=["default", *STRATEGIES], metavar="NAME")
+    parser.add_argument("--strategies", metavar="A,B,C", help="several side by side instead of --strategy")
+    parser.add_argument("--budget", type=int, default=5, help="samples per round")
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=0)
+    add_segmenter_options(parser)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_benchmark(main))

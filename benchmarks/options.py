@@ -1,0 +1,47 @@
+"""What all benchmarks share on their command line, and how they end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from workspace.errors import UserError
+from workspace.files import write_bytes
+
+
+def add_segmenter_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--segmenter", metavar="NAME", help="mobilenet_v2 if weights are given, compact (from nothing) otherwise"
+    )
+    parser.add_argument("--weights", metavar="PATH", help="a local state dict or a torchvision weights name")
+
+
+def segmenter_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings' segmenter section."""
+    name = options.segmenter or ("mobilenet_v2" if options.weights else "compact")
+    weights = options.weights
+    if weights is not None and Path(weights).exists():
+        weights = str(Path(weights).resolve())
+    return {"name": name, "weights": weights}
+
+
+def write_result(out: Path | None, result: Any) -> None:
+    if out is not None:
+        try:
+            write_bytes(out, (json.dumps(result, indent=1) + "\n").encode())
+        except OSError as error:
+            raise UserError(f"{out} cannot be written: {error.strerror}.") from None
+
+
+def run_benchmark(main: Callable[[], None]) -> int:
+    """The exit code: 2 with one line for a user's error, as argparse does."""
+    try:
+        main()
+    except UserError as error:
+        print(f"Error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0

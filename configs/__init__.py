@@ -1,0 +1,1 @@
+"""Settings that ship with the product: default.yaml explains every key."""

@@ -1,0 +1,121 @@
+"""Which Label Studio project is ours: found again after a crash, never made twice, never confused with another's."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from connectors.label_studio.client import project_or_none
+from workspace.errors import UserError
+from workspace.files import fingerprint, read_json, write_json
+
+NEW_PROJECT_HINT = "`fewclicks run DIR --new-project` makes a new project and asks the open samples again."
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRecord:
+    """What the workspace remembers of its project.
+
+    `marker` stands in the project's description from the first moment, so that a project whose id was never written
+    down is found. `created_at` tells our project from one that got the same id later (SQLite uses ids again), even if
+    somebody rewrote the description. `config` is the fingerprint of the labeling configuration last sent.
+    """
+
+    marker: str
+    project: int | None = None
+    created_at: str = ""
+    config: str = ""
+
+
+def load_record(path: Path) -> ProjectRecord | None:
+    if not path.exists():
+        return None
+    try:
+        return ProjectRecord(**read_json(path))
+    except TypeError:
+        raise UserError(f"{path} does not name a Label Studio project.", NEW_PROJECT_HINT) from None
+
+
+def make_record(path: Path) -> ProjectRecord:
+    """The record at `path`; made with a fresh marker if there is none. Two processes get the same one."""
+    found = load_record(path)
+    if found is not None:
+        return found
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    write_json(fresh, asdict(ProjectRecord(f"fewclicks:{secrets.token_hex(8)}")))
+    try:
+        os.link(fresh, path)  # fails if another process was first: then its marker is the one
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+    made = load_record(path)
+    assert made is not None
+    return made
+
+
+def find_project(client: Any, url: str, path: Path) -> Any | None:
+    """Our project, or None if none was ever made. UserError if there was one and it is deleted."""
+    record = load_record(path)
+    if record is None:
+        return None
+    if record.project is not None:
+        project = project_or_none(client, record.project)
+        if project is not None and _is_ours(project, record):
+            return project
+    project = _marked(client, record.marker)
+    if project is None and record.project is not None:
+        raise UserError(f"The Label Studio project {record.project} is gone from {url}.", NEW_PROJECT_HINT)
+    if project is not None:
+        _remember(path, record, project)
+    return project
+
+
+def find_or_create_project(
+    client: Any, url: str, path: Path, title: str, config: str, before_write: Callable[[], None]
+) -> Any:
+    """Our project, made if there never was one, with the labeling configuration `config`.
+
+    Two processes that both create one both look again afterwards: the one with the lowest id stays, the other process
+    deletes its own, which is empty still.
+    """
+    record = make_record(path)
+    project = find_project(client, url, path)
+    if project is None:
+        before_write()
+        description = f"Made by fewclicks. Please keep this line: {record.marker}"
+        mine = client.projects.create(
+            title=title, label_config=config, description=description, sampling="Sequential sampling"
+        )
+        project = _marked(client, record.marker) or client.projects.get(mine.id)
+        if project.id != mine.id:
+            before_write()
+            client.projects.delete(mine.id)
+        _remember(path, record, project, config)
+        return project
+    record = load_record(path) or record
+    if record.config != fingerprint(config):
+        if project.label_config != config:
+            before_write()
+            client.projects.update(project.id, label_config=config)
+        _remember(path, record, project, config)
+    return project
+
+
+def _is_ours(project: Any, record: ProjectRecord) -> bool:
+    return record.marker in (project.description or "") or str(project.created_at) == record.created_at
+
+
+def _marked(client: Any, marker: str) -> Any | None:
+    """The project with the lowest id whose description holds the marker."""
+    ours = [p for p in client.projects.list(page_size=100) if marker in (p.description or "")]
+    return min(ours, key=lambda p: int(p.id)) if ours else None
+
+
+def _remember(path: Path, record: ProjectRecord, project: Any, config: str | None = None) -> None:
+    known = replace(record, project=int(project.id), created_at=str(project.created_at))
+    write_json(path, asdict(known if config is None else replace(known, config=fingerprint(config))))

@@ -1,0 +1,337 @@
+"""Label Studio as the labeling tool of the loop."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from connectors.label_studio.client import TaskRow, connected, list_tasks, project_or_none, task_or_none
+from connectors.label_studio.labeling_config import class_ids, label_texts, labeling_config
+from connectors.label_studio.project import NEW_PROJECT_HINT, find_or_create_project, find_project, load_record
+from connectors.label_studio.regions import prediction_regions, read_result
+from connectors.labeling_tool import Answer, LabelingTool, Progress, Question
+from workspace.config import ClassConfig
+from workspace.errors import UserError
+from workspace.sample import Granularity
+
+log = logging.getLogger(__name__)
+
+KEY = "fewclicks_key"
+MODEL_VERSION = "fewclicks"  # one for all: a project pre-fills annotations from one version only
+_IMPORT_BYTES = 16_000_000
+_PREFIX_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-/")
+_MANY_PREFIXES = 8
+
+
+class LabelStudioTool(LabelingTool):
+    """Questions become tasks of one project; brush and polygon regions become masks.
+
+    url, api_key     the server, and a personal or legacy access token
+    title            of the project that is made at the first push
+    classes          labels and colours; `background` (a class name) is what unpainted pixels get at pull
+    files_root       LOCAL_FILES_DOCUMENT_ROOT of the server; the images lie under it
+    workspace_root   images are served from its first-level folders
+    project_file     remembers the project; default workspace_root/label-studio-project.json
+
+    What comes back broken never stops the rest: a region that cannot be read is left out and logged with the task's
+    address, unpainted pixels of that annotation stay 255, and one with no readable region is a mask of 255.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        title: str,
+        classes: tuple[ClassConfig, ...],
+        background: str | None,
+        files_root: Path,
+        workspace_root: Path,
+        project_file: Path | None = None,
+        batch: int = 100,
+    ) -> None:
+        names = [c.name for c in classes]
+        self.url = url.rstrip("/")
+        self._api_key = api_key
+        self._title = title
+        self._labels = label_texts(names)
+        self._ids = class_ids(names)
+        self._background = None if background is None else names.index(background)
+        self._config = labeling_config(classes)
+        self._files_root = files_root.resolve()
+        self._workspace_root = workspace_root.resolve()
+        self._project_file = project_file or workspace_root / "label-studio-project.json"
+        self._batch = batch
+
+    # what the loop needs
+
+    def push(self, questions: Iterable[Question], before_write: Callable[[], None]) -> int:
+        waiting = iter(questions)
+        batch = list(islice(waiting, self._batch))
+        if not batch:
+            return 0
+        new = 0
+        with connected(self.url, self._api_key) as client:
+            found = find_or_create_project(
+                client, self.url, self._project_file, self._title, self._config, before_write
+            )
+            project = int(found.id)
+            while batch:
+                new += self._push_batch(client, project, batch, before_write)
+                batch = list(islice(waiting, self._batch))
+            self._show_predictions(client, project, before_write)
+        return new
+
+    def progress(self, keys: Collection[str]) -> Progress:
+        if not keys:
+            return Progress(frozenset(), frozenset(), frozenset())
+        with connected(self.url, self._api_key) as client:
+            project = self._known_project(client)
+            tasks = self._tasks_by_key(client, project, keys)
+            # the listing of a project that was deleted meanwhile looks empty: that must not read as "all gone"
+            if len(tasks) < len(set(keys)) and project_or_none(client, project) is None:
+                self._known_project(client)
+        wanted = frozenset(keys)
+        answered = frozenset(key for key, copies in tasks.items() if any(t.finished for t in copies))
+        return Progress(answered, frozenset(tasks) - answered, wanted - frozenset(tasks))
+
+    def pull(self, keys: Collection[str]) -> Iterator[Answer]:
+        if not keys:
+            return
+        found: list[tuple[int, str, dict[str, Any], dict[str, Any]]] = []
+        with connected(self.url, self._api_key) as client:
+            project = self._known_project(client)
+            for key, copies in self._tasks_by_key(client, project, keys).items():
+                for row in copies:
+                    task = task_or_none(client, row.id) if row.finished else None
+                    for annotation in (task or {}).get("annotations") or []:
+                        assert task is not None
+                        found.append((int(annotation["id"]), key, task, annotation))
+        for _, key, task, annotation in sorted(found, key=lambda item: item[0]):
+            yield self._answer(key, project, task, annotation)
+
+    def link(self, keys: Collection[str]) -> str:
+        project = self.project_id()
+        return self.url if project is None else f"{self.url}/projects/{project}/data?labeling=1"
+
+    # beyond the protocol
+
+    def project_id(self) -> int | None:
+        """The id of the project as last seen; None before the first push. Asks nobody."""
+        record = load_record(self._project_file)
+        return None if record is None else record.project
+
+    def check(self) -> str:
+        """Address and version of the server, after a request that needs the token. ToolUnavailable otherwise."""
+        with connected(self.url, self._api_key) as client:
+            client.users.whoami()
+            version = client.versions.get()
+        return f"{self.url} (Label Studio {getattr(version, 'release', None) or 'unknown'})"
+
+    def forget_project(self) -> None:
+        """The next push makes a new project; the old one, if it still exists, is left as it is."""
+        self._project_file.unlink(missing_ok=True)
+
+    # push
+
+    def _push_batch(
+        self, client: Any, project: int, batch: Sequence[Question], before_write: Callable[[], None]
+    ) -> int:
+        keys = {question.key for question in batch}
+        present = self._tasks_by_key(client, project, keys, before_write)
+        missing: dict[str, Question] = {}
+        for question in batch:
+            if question.key not in present:
+                missing.setdefault(question.key, question)  # of one key asked twice, the first
+        ordered = list(missing.values())
+        if not ordered:
+            return 0
+        tasks = [self._task(question) for question in ordered]
+        self._serve_folders(client, project, ordered, before_write)
+        for chunk in _chunks(tasks, _IMPORT_BYTES):
+            before_write()
+            client.projects.import_tasks(project, request=chunk)
+        # another process may have pushed the same keys at the same time
+        self._tasks_by_key(client, project, keys, before_write)
+        return len(ordered)
+
+    def _show_predictions(self, client: Any, project: int, before_write: Callable[[], None]) -> None:
+        """Name the version that pre-fills annotations: accepted only once a prediction of that version is there."""
+        now = client.projects.get(project)
+        if now.model_version != MODEL_VERSION and (now.total_predictions_number or 0) > 0:
+            before_write()
+            client.projects.update(project, model_version=MODEL_VERSION)
+
+    def _task(self, question: Question) -> dict[str, Any]:
+        if question.sample.granularity is not Granularity.FRAME:
+            raise ValueError(f"{question.key}: this connector asks about whole frames only")
+        try:
+            place = question.image.resolve().relative_to(self._files_root)
+        except ValueError:
+            raise UserError(
+                f"{question.image} is not under {self._files_root}, so Label Studio cannot show it.",
+                "Set label_studio.files_root to the server's LOCAL_FILES_DOCUMENT_ROOT, a folder above the images.",
+            ) from None
+        task: dict[str, Any] = {
+            "data": {
+                "image": f"/data/local-files/?d={quote(place.as_posix(), safe='/')}",
+                KEY: question.key,
+                "video": question.video,
+                "video_name": question.video_name,
+                "round": question.round,
+                "frame": question.sample.frame,
+                "sample": question.sample.key,
+                "height": question.height,
+                "width": question.width,
+                "model": question.model,
+            }
+        }
+        if question.prediction is not None:
+            if question.prediction.shape != (question.height, question.width):
+                raise ValueError(f"the prediction of {question.key} is {question.prediction.shape}")
+            result = prediction_regions(question.prediction, self._labels, self._background)
+            task["predictions"] = [{"model_version": MODEL_VERSION, "result": result}]
+        return task
+
+    def _serve_folders(
+        self, client: Any, project: int, questions: Sequence[Question], before_write: Callable[[], None]
+    ) -> None:
+        """A local storage row for each folder that the images lie in; without one the server answers 404 for them."""
+        folders = sorted({self._served_folder(question.image.resolve()) for question in questions})
+        served = {str(storage.path).rstrip("/") for storage in client.import_storage.local.list(project=project)}
+        for folder in folders:
+            if str(folder) not in served:
+                before_write()
+                client.import_storage.local.create(
+                    project=project, path=str(folder), title="fewclicks frames", use_blob_urls=True
+                )
+
+    def _served_folder(self, image: Path) -> Path:
+        """The first-level folder of the workspace that holds the image, else the image's own: as little as possible."""
+        inside = image.relative_to(self._workspace_root) if image.is_relative_to(self._workspace_root) else None
+        folder = image.parent if inside is None or len(inside.parts) < 2 else self._workspace_root / inside.parts[0]
+        if folder == self._files_root:
+            raise UserError(
+                f"{image} lies directly in {self._files_root}, from which Label Studio serves sub-folders only.",
+                "Set label_studio.files_root to a folder further up (the LOCAL_FILES_DOCUMENT_ROOT of the server).",
+            )
+        return folder
+
+    # looking
+
+    def _known_project(self, client: Any) -> int:
+        project = find_project(client, self.url, self._project_file)
+        if project is None:
+            raise UserError(f"This workspace has no Label Studio project at {self.url}.", NEW_PROJECT_HINT)
+        return int(project.id)
+
+    def _tasks_by_key(
+        self, client: Any, project: int, keys: Collection[str], before_write: Callable[[], None] = lambda: None
+    ) -> dict[str, list[TaskRow]]:
+        """The tasks of each key that has any, without surplus copies; several only where people answered several."""
+        wanted = frozenset(keys)
+        tasks: dict[str, list[TaskRow]] = {}
+        seen: set[int] = set()
+        for prefix in _prefixes(wanted):
+            for row in list_tasks(client, project, prefix):
+                key = row.data.get(KEY)
+                if isinstance(key, str) and key in wanted and row.id not in seen:
+                    seen.add(row.id)
+                    tasks.setdefault(key, []).append(row)
+        for key, copies in tasks.items():
+            if len(copies) > 1:
+                tasks[key] = _remove_surplus(client, key, copies, before_write)
+        return tasks
+
+    def _answer(self, key: str, project: int, task: dict[str, Any], annotation: dict[str, Any]) -> Answer:
+        size = _size(task)
+        where = f"{self.url}/projects/{project}/data?task={task['id']}"
+        skipped = bool(annotation.get("was_cancelled"))
+        mask, changed = None, None
+        if size is None:
+            log.warning("%s has lost its height and width; its annotations count as skipped.", where)
+            skipped = True
+        elif not skipped:
+            predicted = _prediction_result(task, annotation.get("parent_prediction"))
+            reading = read_result(annotation.get("result"), predicted, *size, self._ids, self._background)
+            mask, changed = reading.mask, reading.changed_regions
+            if reading.problems:
+                log.warning("Parts of %s, annotation %s, were left out: %s", where, annotation["id"], reading.problems)
+        by = annotation.get("completed_by")
+        return Answer(
+            key=key,
+            annotation=str(annotation["id"]),
+            annotator=str(by.get("email") or by.get("id")) if isinstance(by, dict) else str(by),
+            mask=mask,
+            skipped=skipped,
+            seconds=float(annotation.get("lead_time") or 0.0),
+            finished_at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
+            changed_regions=changed,
+            raw={**annotation, "task": task["id"], "project": project},
+        )
+
+
+def _remove_surplus(
+    client: Any, key: str, copies: Sequence[TaskRow], before_write: Callable[[], None]
+) -> list[TaskRow]:
+    """Of several tasks with one key keep those with annotations, or else the oldest; delete the others.
+
+    Each is looked at once more just before: one that somebody works on or has answered meanwhile stays.
+    """
+    answered = [row for row in copies if row.finished]
+    kept = answered or [min(copies, key=lambda row: row.id)]
+    for row in copies:
+        if row in kept:
+            continue
+        task = task_or_none(client, row.id)
+        if task is None or (task.get("data") or {}).get(KEY) != key:
+            continue
+        if task.get("annotations") or task.get("drafts"):
+            kept.append(row)
+            continue
+        before_write()
+        client.tasks.delete(str(row.id))
+    return sorted(kept, key=lambda row: row.id)
+
+
+def _size(task: dict[str, Any]) -> tuple[int, int] | None:
+    """Height and width as they were pushed; None if somebody edited them away."""
+    data = task.get("data") or {}
+    height, width = data.get("height"), data.get("width")
+    if isinstance(height, int) and isinstance(width, int) and min(height, width) >= 1:
+        return height, width
+    return None
+
+
+def _prediction_result(task: dict[str, Any], parent: Any) -> Any:
+    """The regions that the annotator was shown: the prediction the annotation began with, else the first."""
+    predictions = [p for p in task.get("predictions") or [] if isinstance(p, dict)]
+    began_with = [p for p in predictions if p.get("id") == parent] or predictions[:1]
+    return began_with[0].get("result") if began_with else None
+
+
+def _prefixes(keys: Collection[str]) -> list[str | None]:
+    """Parts of keys by which the server narrows a listing (video/round/); [None], everything, if they cannot help."""
+    prefixes = {key.rpartition("/")[0] + "/" if "/" in key else "" for key in keys}
+    # only letters that every database compares alike; more prefixes than this cost more than one full listing
+    safe = all(p and _PREFIX_CHARACTERS.issuperset(p) for p in prefixes)
+    return sorted(prefixes) if safe and len(prefixes) <= _MANY_PREFIXES else [None]  # type: ignore[return-value]
+
+
+def _chunks(tasks: Sequence[dict[str, Any]], most_bytes: int) -> Iterator[list[dict[str, Any]]]:
+    """Consecutive tasks whose JSON stays under `most_bytes`, at least one per chunk."""
+    chunk: list[dict[str, Any]] = []
+    size = 0
+    for task in tasks:
+        length = len(json.dumps(task))
+        if chunk and size + length > most_bytes:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(task)
+        size += length
+    if chunk:
+        yield chunk

@@ -1,0 +1,51 @@
+"""The application: which commands there are. Heavy imports happen inside the commands, so that --help is fast."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fewclicks import demo, deploying, doctor, exporting, labeling, projects, running
+
+app = typer.Typer(
+    name="fewclicks",
+    help="Labels every pixel of every frame of a video with the fewest human clicks.",
+    epilog="First steps:  fewclicks init street --class road --class car  ·  fewclicks add street clip.mp4  ·"
+    "  fewclicks serve street  ·  fewclicks run street --watch",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (
+    projects.init,
+    projects.add,
+    running.run,
+    running.status,
+    running.pull,
+    exporting.export,
+    labeling.serve,
+    doctor.doctor,
+    deploying.deploy,
+    demo.demo,
+):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"fewclicks {version('fewclicks')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass

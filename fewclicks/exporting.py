@@ -1,0 +1,49 @@
+"""Writing the masks out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    PNG = "png"
+    COCO = "coco"
+    OVERLAY = "overlay"
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project.")],
+    formats: Annotated[
+        list[Format] | None, typer.Option("--format", help="Give it once per format; all of them by default.")
+    ] = None,
+    video: Annotated[str | None, typer.Option(help="One video's id; all by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Target folder; DIR/exports by default.")] = None,
+) -> None:
+    """Write the newest masks of every frame: index PNG, COCO (RLE), and a colour overlay video.
+
+    Example: fewclicks export street --format png --format overlay
+    """
+    from rich.console import Console
+
+    from fewclicks.progress_bars import progress_bars
+    from flows.exporting import export_video
+    from workspace.errors import UserError
+    from workspace.facts import Facts
+    from workspace.layout import Layout
+
+    layout = Layout(folder.resolve())
+    config = layout.config()
+    facts = Facts.open(layout.database_file)
+    rows = [facts.video(video)] if video else facts.videos()
+    if not rows:
+        raise UserError(f"{layout.root} has no videos.", f"Add one with `fewclicks add {folder} VIDEO`.")
+    wanted = [item.value for item in formats or list(Format)]
+    for row in rows:
+        with progress_bars(Console(stderr=True)) as show:
+            paths = export_video(layout, config, facts, row.video, wanted, out or layout.exports, show)
+        for path in paths:
+            print(path)

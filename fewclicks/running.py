@@ -1,0 +1,126 @@
+"""Moving videos on, and saying where they stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from flows.context import Context
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The project.")]
+
+
+def run(
+    folder: Folder,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep going: look again until every video is done.")] = False,
+    every: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="With --watch: pause between looks.")] = 15.0,
+    new_project: Annotated[
+        bool,
+        typer.Option(
+            "--new-project", help="The Label Studio project was deleted: make a new one, ask what is open again."
+        ),
+    ] = False,
+) -> None:
+    """Move every video on until people must answer; says what it waits for and where to click.
+
+    Example: fewclicks run street --watch --every 30
+    """
+    import time
+
+    from rich.console import Console
+
+    from flows.asking import ask_again
+    from flows.context import open_context
+    from flows.embedded import use_embedded
+    from flows.tools import label_studio_tool
+    from workspace.errors import ToolUnavailable, UserError
+    from workspace.layout import Layout
+
+    layout = Layout(folder.resolve())
+    config = layout.config()
+    console = Console()
+    tool = label_studio_tool(layout, config)
+    context = open_context(layout.root, tool)
+    if not context.facts.videos():
+        raise UserError(f"{layout.root} has no videos.", f"Add one with `fewclicks add {folder} VIDEO`.")
+    if new_project:
+        tool.forget_project()
+        for line in ask_again(context):
+            console.print(line, highlight=False, markup=False)
+    use_embedded(layout.prefect_home)
+    while True:
+        try:
+            finished = _advance_all(context, console)
+        except ToolUnavailable as error:
+            if not watch:
+                raise
+            console.print(f"[yellow]{error}[/] Trying again in {every:g} s.")
+            finished = False
+        if finished or not watch:
+            return
+        time.sleep(every)
+
+
+def _advance_all(context: Context, console: object) -> bool:
+    """One pass over all videos; True once all are done."""
+    from rich.console import Console
+
+    from fewclicks.progress_bars import progress_bars
+    from flows.advance import advance_video, progress_display
+    from flows.machine import has_work
+    from flows.progress import waiting_for
+
+    assert isinstance(console, Console)
+    for row in context.facts.videos():
+        if has_work(context, row):
+            with progress_bars(console) as show:
+                progress_display.set(show)
+                advance_video(str(context.layout.root), row.video.id)
+    rows = context.facts.videos()
+    for row in rows:
+        console.print(waiting_for(context, row), highlight=False, markup=False)
+    return all(row.state == "done" for row in rows)
+
+
+def status(folder: Folder) -> None:
+    """Show where every video stands, from the project's own log; needs no Label Studio.
+
+    Example: fewclicks status street
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from flows.progress import project_rows
+    from workspace.facts import Facts
+    from workspace.layout import Layout
+
+    layout = Layout(folder.resolve())
+    config = layout.config()
+    table = Table(title=config.project.name)
+    for heading in ("video", "frames", "state", "round", "asked", "answered", "skipped", "withdrawn", "clicks*"):
+        table.add_column(heading, justify="left" if heading in ("video", "state") else "right")
+    facts = Facts.open(layout.database_file)
+    for values in project_rows(facts, config.stopping.rounds):
+        table.add_row(*map(str, values))
+    console = Console()
+    console.print(table)
+    console.print("* modelled: what correcting the shown prediction costs (docs/clicks.md)", style="dim")
+
+
+def pull(folder: Folder) -> None:
+    """Store the answers that people have finished so far, without waiting for the rest of the round.
+
+    Example: fewclicks pull street
+    """
+    from flows.asking import pull_early
+    from flows.context import open_context
+    from flows.tools import label_studio_tool
+    from workspace.layout import Layout
+
+    layout = Layout(folder.resolve())
+    context = open_context(layout.root, label_studio_tool(layout, layout.config()))
+    for line in pull_early(context):
+        print(line)

@@ -1,0 +1,79 @@
+"""The flows that Prefect runs: `advance` moves one video on, `tick` looks at all videos of a project."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from pathlib import Path
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows import machine
+from flows.context import Context, ShowProgress, open_context, silent
+from flows.machine import Step
+from flows.progress import round_rows
+from flows.tools import label_studio_tool
+from workspace.errors import UserError
+from workspace.facts import Lease
+from workspace.layout import Layout
+from workspace.states import State
+
+# Prefect stores the parameters of a run, and a progress bar is none: the command line leaves it here instead.
+progress_display: ContextVar[ShowProgress] = ContextVar("progress_display", default=silent)
+
+
+@flow(name="advance", flow_run_name="advance {video}", persist_result=False)
+def advance_video(workspace: str, video: str) -> str:
+    """Move one video on until people must answer or it is done; safe to kill and to run again.
+
+    workspace: the project's folder, as this machine sees it;  video: its id.  Returns "waiting", "done" or "busy".
+    """
+    context = _open(workspace)
+    try:
+        outcome = machine.advance(context, video, _as_task)
+        rows = round_rows(context.facts, video)
+        if rows:
+            create_table_artifact(key=f"rounds-{video}", table=rows, description=f"Rounds of {video}")
+        return outcome.value
+    finally:
+        context.facts.close()
+
+
+@flow(name="tick", persist_result=False)
+def tick(workspace: str) -> dict[str, str]:
+    """One look at every video of a project: those with something to do are moved on, each in a run of its own.
+
+    workspace: the project's folder, as the worker sees it. Returns what each video that was moved on is doing now.
+    """
+    logger = get_run_logger()
+    context = _open(workspace)
+    try:
+        busy = [row.video.id for row in context.facts.videos() if machine.has_work(context, row)]
+    finally:
+        context.facts.close()
+    outcomes, failures = {}, []
+    for video in busy:
+        try:
+            outcomes[video] = advance_video(workspace, video)
+        except UserError as error:
+            # one broken video must not stop the others; the run still ends as failed, below
+            logger.error("%s: %s", video, error)
+            failures.append(video)
+    if failures:
+        raise UserError(f"{len(failures)} video(s) could not be moved on: {', '.join(failures)}.", "The log says why.")
+    return outcomes
+
+
+def _open(workspace: str) -> Context:
+    layout = Layout(Path(workspace).resolve())
+    return open_context(layout.root, label_studio_tool(layout, layout.config()), progress_display.get())
+
+
+def _as_task(state: State, step: Step, context: Context, lease: Lease) -> bool:
+    """Each step is a task named after its state. It takes no parameters, so no array ever crosses Prefect's border."""
+
+    def run() -> bool:
+        return step(context, lease)
+
+    return bool(task(name=state.value, cache_policy=NO_CACHE, persist_result=False)(run)())

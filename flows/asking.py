@@ -1,0 +1,181 @@
+"""The steps that speak with people: push questions, wait, pull answers. Asked once, and no answer is lost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from connectors.labeling_tool import Answer, Question
+from flows.context import Context
+from flows.labels import label_payload
+from flows.rounds import asked_in, shown_model
+from selection.clicks import correcting_clicks, drawing_clicks
+from workspace.errors import UserError
+from workspace.facts import Lease, NewEvent
+from workspace.files import fingerprint, read_mask, write_image, write_json
+from workspace.label import Label
+from workspace.mask import UNKNOWN, MaskArray, check_mask
+from workspace.sample import Sample, question_key
+from workspace.states import State
+from workspace.video import Video
+
+
+def push(context: Context, lease: Lease) -> bool:
+    """Ask the round's samples. Repeated after a kill it finds what it had already asked and asks only the rest."""
+    video = context.facts.video(lease.video).video
+    samples = asked_in(context.facts, lease.video, lease.round)
+    model = shown_model(context.facts, lease.video, lease.round)
+    context.show("asking", 0.0)
+    new = context.tool.push(_questions(context, video, lease.round, samples, model), lease.check)
+    lease.commit(
+        State.WAITING,
+        lease.round,
+        [NewEvent("pushed", {"samples": [sample.key for sample in samples], "new": new, "model": model})],
+    )
+    return True
+
+
+def wait(context: Context, lease: Lease) -> bool:
+    """Go on once every sample of the round is answered, skipped or withdrawn (its task deleted by hand)."""
+    keys = {question_key(lease.video, lease.round, s): s for s in asked_in(context.facts, lease.video, lease.round)}
+    lease.check()  # the tool removes surplus tasks while it looks, which is a write to the outside
+    progress = context.tool.progress(list(keys))
+    context.show("waiting for people", len(progress.answered) / max(len(keys), 1))
+    labeled = _labeled(context, lease) if progress.gone else set()
+    withdrawn = [
+        NewEvent("withdrawn", {"sample": keys[key].key}, dedupe=f"withdrawn/{key}")
+        for key in sorted(progress.gone)
+        if keys[key].key not in labeled
+    ]
+    if progress.open:
+        if withdrawn:
+            lease.record(withdrawn)
+        return False
+    lease.commit(State.PULLING, lease.round, withdrawn)
+    return True
+
+
+def pull(context: Context, lease: Lease) -> bool:
+    """Store every answer of the round, then fit; or select again if nobody labeled anything so far."""
+    events = collect(context, lease)
+    labeled = any(event.payload["known_pixels"] for event in events) or any(
+        event.payload["known_pixels"] for event in context.facts.events(lease.video, "label")
+    )
+    if labeled:
+        lease.commit(State.FITTING, lease.round, events)
+    else:
+        lease.commit(State.SELECTING, lease.round + 1, events)
+    return True
+
+
+def collect(context: Context, lease: Lease) -> list[NewEvent]:
+    """Write masks and raw records of the answers that are in, and return the events that make them facts."""
+    video = context.facts.video(lease.video).video
+    samples = asked_in(context.facts, lease.video, lease.round)
+    model = shown_model(context.facts, lease.video, lease.round)
+    keys = {question_key(lease.video, lease.round, sample): sample for sample in samples}
+    events = []
+    lease.check()
+    for number, answer in enumerate(context.tool.pull(list(keys)), start=1):
+        if answer.key not in keys:
+            raise UserError(f"The labeling tool sent an answer to {answer.key!r}, which was not asked in this round.")
+        lease.beat()
+        events.append(_store(context, video, lease.round, keys[answer.key], answer, model))
+        context.show("pulling", min(number / len(keys), 1.0))
+    return events
+
+
+def _questions(
+    context: Context, video: Video, round_number: int, samples: list[Sample], model: str
+) -> Iterator[Question]:
+    for sample in samples:
+        yield Question(
+            key=question_key(video.id, round_number, sample),
+            video=video.id,
+            video_name=video.name,
+            round=round_number,
+            sample=sample,
+            image=context.layout.frame(video, sample.frame),
+            height=video.height,
+            width=video.width,
+            prediction=_shown(context, video, sample, model),
+            model=model,
+        )
+
+
+def _shown(context: Context, video: Video, sample: Sample, model: str) -> MaskArray | None:
+    """The prediction that goes with a question; None in the first round."""
+    return read_mask(context.layout.masks(video.id, model) / f"{sample.frame:06d}.png") if model else None
+
+
+def _store(context: Context, video: Video, round_number: int, sample: Sample, answer: Answer, model: str) -> NewEvent:
+    folder = context.layout.video(video.id)
+    # the name says what is inside: an annotation corrected later gets a file of its own, and the log's last one counts
+    content = fingerprint(
+        answer.key, answer.annotation, answer.mask if answer.mask is not None else b"", answer.skipped
+    )
+    stem = f"r{round_number:02d}.{sample.key}.{re.sub(r'[^A-Za-z0-9_-]', '-', answer.annotation)[:40]}.{content[:8]}"
+    write_json(folder / "answers" / f"{stem}.json", answer.raw)
+    file, known, clicks = None, 0, {"drawing": 0, "correcting": 0}
+    if answer.mask is not None:
+        mask = check_mask(answer.mask, video.height, video.width, len(context.config.project.classes))
+        file, known = f"labels/{stem}.png", int((mask != UNKNOWN).sum())
+        write_image(folder / file, mask)
+        shown = _shown(context, video, sample, model)
+        if shown is None:
+            shown = np.full_like(mask, UNKNOWN)
+        drawing = drawing_clicks(mask, len(context.config.project.classes), sample)
+        clicks = {
+            "drawing": drawing,
+            "correcting": correcting_clicks(shown, mask, mask != UNKNOWN, drawing),
+        }
+    label = Label(
+        sample, round_number, answer.annotation, answer.annotator, file, answer.skipped, answer.seconds, known
+    )
+    payload = label_payload(label) | {
+        "clicks": clicks,
+        "changed_regions": answer.changed_regions,
+        "finished_at": answer.finished_at,
+    }
+    return NewEvent("label", payload, dedupe=f"label/{answer.key}/{answer.annotation}/{content}")
+
+
+def pull_early(context: Context) -> Iterator[str]:
+    """Make facts of the answers that are in, for every video that waits; a line per video."""
+    for lease in _waiting(context):
+        yield f"{lease.video}: {lease.record(collect(context, lease))} new answer(s) stored"
+
+
+def ask_again(context: Context) -> Iterator[str]:
+    """Ask the open samples of every waiting video once more, for a labeling project that is new and empty.
+
+    Answers that were pulled before stay, and their samples are not asked again.
+    """
+    for lease in _waiting(context):
+        video = context.facts.video(lease.video).video
+        labeled = _labeled(context, lease)
+        samples = [s for s in asked_in(context.facts, lease.video, lease.round) if s.key not in labeled]
+        model = shown_model(context.facts, lease.video, lease.round)
+        new = context.tool.push(_questions(context, video, lease.round, samples, model), lease.check)
+        lease.record([NewEvent("asked_again", {"samples": [sample.key for sample in samples], "new": new})])
+        yield f"{lease.video}: {new} sample(s) asked again"
+
+
+def _waiting(context: Context) -> Iterator[Lease]:
+    """The lease of every waiting video that nobody else is working on; given back after each turn."""
+    for row in context.facts.videos():
+        lease = context.facts.claim(row.video.id, context.config.lease.seconds) if row.state is State.WAITING else None
+        if lease is not None:
+            try:
+                if lease.state is State.WAITING:
+                    yield lease
+            finally:
+                lease.release()
+
+
+def _labeled(context: Context, lease: Lease) -> set[str]:
+    """Sample keys of the round that have an answer in the log already."""
+    labels = context.facts.events(lease.video, "label")
+    return {event.payload["sample"] for event in labels if event.round == lease.round}

@@ -1,0 +1,61 @@
+"""Prefect without a server started by hand: its settings for one process, and what a killed run left behind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+
+OFFLINE = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+EMBEDDED = {
+    "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # the default of 20 is too short on a busy machine
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+}
+
+
+def use_embedded(home: Path) -> None:
+    """Set Prefect up inside this process; call it before anything imports Prefect.
+
+    A `PREFECT_API_URL` that the user has set is respected: then the runs show up on that server.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    settings = OFFLINE | (EMBEDDED if "PREFECT_API_URL" not in os.environ else {}) | {"PREFECT_HOME": str(home)}
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+    reap_orphans(Path(os.environ["PREFECT_HOME"]))
+
+
+def reap_orphans(home: Path) -> int:
+    """End embedded servers of this home whose run was killed with -9; returns how many there were."""
+    orphans = []
+    for process in psutil.process_iter(["cmdline", "ppid", "uids"]):
+        command = " ".join(process.info["cmdline"] or ())
+        if "uvicorn" not in command or "prefect.server.api.server" not in command:
+            continue
+        try:
+            ours = process.environ().get("PREFECT_HOME") == str(home)
+            parent = process.parent()
+            orphaned = parent is None or parent.pid == 1 or "prefect" not in " ".join(parent.cmdline() or ()).lower()
+        except psutil.Error:
+            continue
+        if ours and orphaned and not _has_python_parent(process):
+            orphans.append(process)
+    for process in orphans:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(orphans, timeout=5)
+    return len(orphans)
+
+
+def _has_python_parent(process: psutil.Process) -> bool:
+    """A living run is a Python process; an orphan was handed to init or a process supervisor."""
+    parent = process.parent()
+    return parent is not None and parent.pid != 1 and "python" in parent.name().lower()

@@ -1,0 +1,82 @@
+"""Frames, flow and scratch arrays of one video as files, behind the small protocols that propagation reads from."""
+
+from __future__ import annotations
+
+import shutil
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workspace.errors import UserError
+from workspace.files import read_array, read_rgb, write_array
+from workspace.layout import Layout
+from workspace.video import Video
+
+
+class FrameFiles:
+    """The frames of a video, read on demand; the last few stay in memory because neighbours are asked for in turn."""
+
+    def __init__(self, layout: Layout, video: Video, keep: int = 4) -> None:
+        self._layout, self._video, self._keep = layout, video, keep
+        self._recent: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return self._video.frames
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        if index not in self._recent:
+            frame = read_rgb(self._layout.frame(self._video, index))
+            if frame.shape != (self._video.height, self._video.width, 3):
+                raise UserError(
+                    f"{self._layout.frame(self._video, index)} is {frame.shape[1]}x{frame.shape[0]}, the video is"
+                    f" {self._video.width}x{self._video.height}.",
+                    "The file was changed; add the video to a new workspace.",
+                )
+            self._recent[index] = frame
+            if len(self._recent) > self._keep:
+                self._recent.popitem(last=False)
+        self._recent.move_to_end(index)
+        return self._recent[index]
+
+
+class FlowFiles:
+    """Optical flow between two frames, computed once and kept as float16 files."""
+
+    def __init__(
+        self,
+        folder: Path,
+        frames: FrameFiles,
+        compute: Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]],
+    ) -> None:
+        self._folder, self._frames, self._compute = folder, frames, compute
+
+    def __call__(self, source: int, target: int) -> NDArray[np.float32]:
+        path = self._folder / f"{source:06d}-{target:06d}.npy"
+        if path.exists():
+            return read_array(path).astype(np.float32)
+        # rounded before first use, so that a resumed run sees the very same numbers
+        flow = self._compute(self._frames[source], self._frames[target]).astype(np.float16)
+        write_array(path, flow)
+        return flow.astype(np.float32)
+
+
+class ScratchFiles:
+    """What one pass leaves for the next. Lost with the folder; never a fact."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, name: str, array: NDArray[np.generic]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        np.save(self._folder / f"{name}.npy", array, allow_pickle=False)
+
+    def get(self, name: str) -> NDArray[np.generic]:
+        return read_array(self._folder / f"{name}.npy")
+
+    def clear(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,0 +1,94 @@
+"""The labels of a video as the loop uses them: one mask per labeled frame, made from every annotation in the log."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from quality.consolidation import majority
+from workspace.facts import Event
+from workspace.files import read_mask
+from workspace.label import Label
+from workspace.mask import UNKNOWN, MaskArray
+from workspace.sample import Sample
+
+
+def label_payload(label: Label) -> dict[str, object]:
+    """A label as the payload of a `label` event."""
+    return {
+        "sample": label.sample.key,
+        "annotation": label.annotation,
+        "annotator": label.annotator,
+        "file": label.file,
+        "skipped": label.skipped,
+        "seconds": round(label.seconds, 3),
+        "known_pixels": label.known_pixels,
+    }
+
+
+def labels_from_events(events: Iterable[Event]) -> list[Label]:
+    """The last version of every annotation, in the order in which the annotations first came."""
+    latest: dict[tuple[int, str, str], Label] = {}
+    for event in events:
+        payload = event.payload
+        latest[event.round, payload["sample"], payload["annotation"]] = Label(
+            sample=Sample.parse(payload["sample"]),
+            round=event.round,
+            annotation=payload["annotation"],
+            annotator=payload["annotator"],
+            file=payload["file"],
+            skipped=payload["skipped"],
+            seconds=payload["seconds"],
+            known_pixels=payload["known_pixels"],
+        )
+    return list(latest.values())
+
+
+class LabelSet(Mapping[int, MaskArray]):
+    """Frame index -> (H, W) uint8, 255 where nobody labeled. Annotations that know no pixel leave their frame out.
+
+    Several annotations of one sample are consolidated by pixel-wise majority; later rounds win where they know more.
+    """
+
+    def __init__(self, folder: Path, labels: Iterable[Label], keep: int = 16) -> None:
+        self._folder, self._keep = folder, keep
+        self._of_frame: dict[int, dict[tuple[int, str], list[Label]]] = {}
+        for label in labels:
+            if label.file is not None and label.known_pixels > 0:
+                samples = self._of_frame.setdefault(label.sample.frame, {})
+                samples.setdefault((label.round, label.sample.key), []).append(label)
+        self._recent: OrderedDict[int, MaskArray] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._of_frame)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(self._of_frame))
+
+    def __getitem__(self, frame: int) -> MaskArray:
+        samples = self._of_frame[frame]
+        if frame not in self._recent:
+            merged: MaskArray | None = None
+            for key in sorted(samples):
+                masks = [read_mask(self._folder / str(label.file)) for label in samples[key]]
+                mask = majority(masks) if len(masks) > 1 else masks[0]
+                merged = mask if merged is None else np.where(mask == UNKNOWN, merged, mask).astype(np.uint8)
+            assert merged is not None
+            self._recent[frame] = merged
+            if len(self._recent) > self._keep:
+                self._recent.popitem(last=False)
+        self._recent.move_to_end(frame)
+        return self._recent[frame]
+
+    @property
+    def files(self) -> list[tuple[int, str, str]]:
+        """(round, sample key, file) of everything that counts: what a fit depends on."""
+        return [
+            (number, key, str(label.file))
+            for frame in self
+            for (number, key), labels in sorted(self._of_frame[frame].items())
+            for label in labels
+        ]

@@ -1,0 +1,150 @@
+"""The steps that compute: fit the segmenter to the labels, then propagate to every frame."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.context import Context, beating
+from flows.frame_files import FlowFiles, FrameFiles, ScratchFiles
+from flows.labels import LabelSet, labels_from_events
+from flows.rounds import stop_reason
+from propagation.fit import fit as fit_segmenter
+from propagation.flow import dis_flow
+from propagation.propagate import FramePrediction
+from propagation.propagate import propagate as propagate_labels
+from workspace.facts import Lease, NewEvent
+from workspace.files import fingerprint, write_bytes, write_image
+from workspace.layout import Layout
+from workspace.states import State
+from workspace.video import Video
+
+FORMAT = 1  # raise it when the same labels and settings lead to other masks than before
+
+
+def fit(context: Context, lease: Lease) -> bool:
+    """Fine-tune on all labels. The model's file is named after everything that goes in: present means done."""
+    began = time.monotonic()
+    video = context.facts.video(lease.video).video
+    labels = _labels(context, video)
+    before = context.facts.last_event(video.id, "fitted")
+    previous = str(before.payload["model"]) if before is not None else ""
+    model = fingerprint(
+        FORMAT,
+        video.sha256,
+        labels.files,
+        previous,
+        context.config.segmenter.model_dump(),
+        context.config.propagation.model_dump(),
+        context.config.project.class_names,
+    )
+    path = context.layout.model(video.id, model)
+    if not path.exists():
+        frames = FrameFiles(context.layout, video)
+        data = fit_segmenter(
+            frames,
+            labels,
+            _flow(context, video, frames),
+            len(context.config.project.classes),
+            context.config.segmenter,
+            context.config.propagation,
+            _previous_model(context.layout, video.id, previous),
+            beating(context, lease, "fitting"),
+        )
+        write_bytes(path, data)
+    seconds = round(time.monotonic() - began, 3)
+    lease.commit(
+        State.PROPAGATING,
+        lease.round,
+        [NewEvent("fitted", {"model": model, "labeled_frames": len(labels), "seconds": seconds})],
+    )
+    return True
+
+
+def propagate(context: Context, lease: Lease) -> bool:
+    """Masks and probabilities for all frames; frames that an interrupted run had finished are not made again."""
+    began = time.monotonic()
+    video = context.facts.video(lease.video).video
+    fitted = context.facts.last_event(video.id, "fitted")
+    assert fitted is not None, "propagating follows fitting"
+    model = str(fitted.payload["model"])
+    masks = context.layout.masks(video.id, model)
+    probabilities = context.layout.probabilities(video.id, model)
+    missing = [
+        i for i in range(video.frames) if not _mask_file(masks, i).exists() or not _npz(probabilities, i).exists()
+    ]
+    if missing:
+        frames = FrameFiles(context.layout, video)
+        scratch = ScratchFiles(context.layout.video(video.id) / "scratch" / model)
+        beat = beating(context, lease, "propagating")
+        for prediction in propagate_labels(
+            frames,
+            _labels(context, video),
+            _flow(context, video, frames),
+            len(context.config.project.classes),
+            context.config.segmenter,
+            context.config.propagation,
+            context.layout.model(video.id, model).read_bytes(),
+            scratch,
+            missing,
+            beat,
+        ):
+            _save(prediction, masks, probabilities)
+        scratch.clear()
+    reason = stop_reason(context.facts, video.id, lease.round, context.config.stopping)
+    seconds = round(time.monotonic() - began, 3)
+    events = [NewEvent("propagated", {"model": model, "frames": video.frames, "seconds": seconds})]
+    if reason is None:
+        lease.commit(State.SELECTING, lease.round + 1, events)
+    else:
+        lease.commit(State.DONE, lease.round, [*events, NewEvent("done", {"reason": reason})])
+    _drop_others(context.layout.video(video.id) / "probabilities", model)
+    return True
+
+
+def read_probabilities(layout: Layout, video: str, model: str, frame: int) -> NDArray[np.float16]:
+    """(K, ceil(H / stride), ceil(W / stride)) float16, as the propagation left it for the next selection."""
+    with np.load(_npz(layout.probabilities(video, model), frame), allow_pickle=False) as file:
+        return np.asarray(file["probabilities"])
+
+
+def _labels(context: Context, video: Video) -> LabelSet:
+    return LabelSet(context.layout.video(video.id), labels_from_events(context.facts.events(video.id, "label")))
+
+
+def _flow(context: Context, video: Video, frames: FrameFiles) -> FlowFiles:
+    side = context.config.propagation.flow_max_side
+    return FlowFiles(context.layout.flow(video.id) / f"dis-{side}", frames, partial(dis_flow, max_side=side))
+
+
+def _previous_model(layout: Layout, video: str, model: str) -> bytes | None:
+    path = layout.model(video, model) if model else None
+    return path.read_bytes() if path is not None and path.exists() else None
+
+
+def _save(prediction: FramePrediction, masks: Path, probabilities: Path) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, probabilities=prediction.probabilities)
+    write_bytes(_npz(probabilities, prediction.index), buffer.getvalue())
+    write_image(_mask_file(masks, prediction.index), prediction.mask)
+
+
+def _mask_file(folder: Path, index: int) -> Path:
+    return folder / f"{index:06d}.png"
+
+
+def _npz(folder: Path, index: int) -> Path:
+    return folder / f"{index:06d}.npz"
+
+
+def _drop_others(folder: Path, keep: str) -> None:
+    """Only the newest probabilities are ever read again."""
+    for path in folder.iterdir() if folder.exists() else ():
+        if path.name != keep:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,66 @@
+"""Moves a video on, one idempotent step at a time, under its lease. No Prefect here; `advance.py` wraps it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+
+from flows import asking, choosing, learning
+from flows.context import Context
+from flows.rounds import asked_in, stop_reason
+from workspace.facts import Lease, VideoState
+from workspace.sample import question_key
+from workspace.states import State
+
+Step = Callable[[Context, Lease], bool]
+"""Does what its state stands for and commits the next state; False if nothing can be done until people answer."""
+
+STEPS: Mapping[State, Step] = {
+    State.READY: choosing.begin,
+    State.SELECTING: choosing.select,
+    State.PUSHING: asking.push,
+    State.WAITING: asking.wait,
+    State.PULLING: asking.pull,
+    State.FITTING: learning.fit,
+    State.PROPAGATING: learning.propagate,
+    State.DONE: choosing.reopen,
+}
+
+
+class Outcome(StrEnum):
+    WAITING = "waiting"  # for people
+    DONE = "done"
+    BUSY = "busy"  # another process holds the lease
+
+
+def plain(state: State, step: Step, context: Context, lease: Lease) -> bool:
+    """Runs a step as it is."""
+    return step(context, lease)
+
+
+def advance(context: Context, video: str, run: Callable[[State, Step, Context, Lease], bool] = plain) -> Outcome:
+    """Move `video` on until people must answer, it is done, or another process holds it.
+
+    Killed at any instant it is called again and goes on: a step that had not committed is repeated, and every step
+    leaves the outside as it was or as it should be. `run` wraps each step (Prefect makes a task of it).
+    """
+    lease = context.facts.claim(video, context.config.lease.seconds)
+    if lease is None:
+        return Outcome.BUSY
+    try:
+        while True:
+            state = lease.state
+            if not run(state, STEPS[state], context, lease):
+                return Outcome.DONE if lease.state is State.DONE else Outcome.WAITING
+    finally:
+        lease.release()
+
+
+def has_work(context: Context, row: VideoState) -> bool:
+    """Whether `advance` would do anything now, found out without taking the lease."""
+    if row.state is State.DONE:
+        return stop_reason(context.facts, row.video.id, row.round, context.config.stopping) is None
+    if row.state is not State.WAITING:
+        return True
+    samples = asked_in(context.facts, row.video.id, row.round)
+    return not context.tool.progress([question_key(row.video.id, row.round, s) for s in samples]).open

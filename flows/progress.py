@@ -1,0 +1,75 @@
+"""Rounds of a video as rows for tables: what was asked and answered, what it cost, how long each step took."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows.context import Context
+from flows.rounds import asked_in
+from workspace.facts import Facts, VideoState
+from workspace.sample import question_key
+from workspace.states import State
+
+
+def round_rows(facts: Facts, video: str) -> list[dict[str, Any]]:
+    """One row per round: samples, answers, skipped, modelled clicks, seconds per step."""
+    rows: dict[int, dict[str, Any]] = {}
+    began: dict[int, float] = {}
+    for event in facts.events(video):
+        if event.kind == "moved" and event.payload["to"] == State.SELECTING:
+            began[event.payload["round"]] = event.at
+        if event.round < 1:
+            continue
+        row = rows.setdefault(
+            event.round,
+            {"round": event.round, "samples": 0, "answers": 0, "skipped": 0, "clicks": 0, "clicks_corrected": 0}
+            | {"fit_s": None, "propagate_s": None, "model": "", "seconds": 0.0},
+        )
+        payload = event.payload
+        if event.kind == "selected":
+            row["samples"] += len(payload["samples"])
+        elif event.kind == "label":
+            row["answers"] += not payload["skipped"]
+            row["skipped"] += payload["skipped"]
+            row["clicks"] += payload["clicks"]["drawing"]
+            row["clicks_corrected"] += payload["clicks"]["correcting"]
+        elif event.kind == "fitted":
+            row["fit_s"] = payload["seconds"]
+        elif event.kind == "propagated":
+            row["propagate_s"], row["model"] = payload["seconds"], payload["model"]
+            row["seconds"] = event.at - began[event.round]
+    return [rows[number] for number in sorted(rows)]
+
+
+def project_rows(facts: Facts, rounds: int) -> list[tuple[object, ...]]:
+    """One row per video: id, frames, state, round of rounds, samples asked, answered, skipped, withdrawn, clicks."""
+    rows: list[tuple[object, ...]] = []
+    for row in facts.videos():
+        asked: set[tuple[int, str]] = set()
+        answered: dict[tuple[int, str], bool] = {}
+        withdrawn, clicks = 0, 0
+        for event in facts.events(row.video.id):
+            if event.kind == "selected":
+                asked |= {(event.round, key) for key in event.payload["samples"]}
+            elif event.kind == "label":
+                key = event.round, event.payload["sample"]
+                answered[key] = answered.get(key, False) or not event.payload["skipped"]
+                clicks += event.payload["clicks"]["correcting"]
+            elif event.kind == "withdrawn":
+                withdrawn += 1
+        labeled = sum(answered.values())
+        place = row.video.id, row.video.frames, row.state.value, f"{row.round}/{rounds}"
+        rows.append((*place, len(asked), labeled, len(answered) - labeled, withdrawn, clicks))
+    return rows
+
+
+def waiting_for(context: Context, row: VideoState) -> str:
+    """One line: what the video waits for and where to click."""
+    if row.state is State.DONE:
+        done = context.facts.last_event(row.video.id, "done")
+        return f"{row.video.id}: done, {done.payload['reason'] if done else ''}. `fewclicks export` writes the masks."
+    if row.state is not State.WAITING:
+        return f"{row.video.id}: {row.state.value} (another process is at it)"
+    keys = [question_key(row.video.id, row.round, s) for s in asked_in(context.facts, row.video.id, row.round)]
+    missing = len(context.tool.progress(keys).open)
+    return f"{row.video.id}: round {row.round}, waiting for {missing} of {len(keys)} answers: {context.tool.link(keys)}"

@@ -1,0 +1,55 @@
+"""The labeling tool of a project, from its settings and the secrets of this machine."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from connectors.label_studio.server import running_server
+from connectors.label_studio.tool import LabelStudioTool
+from workspace.config import Config
+from workspace.errors import UserError
+from workspace.layout import Layout
+
+TOKEN_VARIABLE = "LABEL_STUDIO_API_KEY"  # noqa: S105 - a name, not a token
+
+
+def label_studio_address(layout: Layout, config: Config) -> tuple[str, str]:
+    """Address and token: from the settings and `LABEL_STUDIO_API_KEY` or the key file, else from `fewclicks serve`."""
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if not token and config.label_studio.api_key_file is not None:
+        token = _read_secret(layout.root / config.label_studio.api_key_file)
+    if token and config.label_studio.url is not None:
+        return config.label_studio.url, token
+    server = running_server(layout.root)
+    if server is not None and config.label_studio.url is None:
+        return server.url, token or server.token
+    raise UserError(
+        f"No Label Studio {'token is set' if config.label_studio.url else 'is running'} for this project.",
+        f"Start one with `fewclicks serve {layout.root}`, or set label_studio.url and {TOKEN_VARIABLE}.",
+    )
+
+
+def label_studio_tool(layout: Layout, config: Config) -> LabelStudioTool:
+    url, token = label_studio_address(layout, config)
+    root = config.label_studio.files_root
+    return LabelStudioTool(
+        url,
+        token,
+        title=config.project.name,
+        classes=config.project.classes,
+        background=config.project.background,
+        files_root=layout.root if root is None else (layout.root / root).resolve(),
+        workspace_root=layout.root,
+    )
+
+
+def _read_secret(path: Path) -> str:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            raise UserError(f"{path} can be read by others (mode {mode:o}).", f"Run `chmod 600 {path}`.")
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UserError(f"The token file {path} cannot be read: {error.strerror}.") from None

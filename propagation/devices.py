@@ -1,0 +1,21 @@
+"""Which device the networks run on."""
+
+from __future__ import annotations
+
+import torch
+
+from workspace.errors import UserError
+
+
+def torch_device(name: str) -> torch.device:
+    """The device of `auto` (CUDA if there is one), `cpu`, `cuda` or `cuda:N`; UserError if this machine lacks it."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    if name == "cuda" or name.startswith("cuda:"):
+        number = name.partition(":")[2] or "0"
+        if number.isdigit() and torch.cuda.is_available() and int(number) < torch.cuda.device_count():
+            return torch.device(name)
+        raise UserError(f"There is no CUDA device for {name!r} here.", "Set propagation.device to auto or cpu.")
+    raise UserError(f"There is no device {name!r}.", "Set propagation.device to auto, cpu or cuda.")

@@ -1,0 +1,166 @@
+"""Labels that travel along optical flow: for each pixel, which labeled pixel it is, and how sure that is.
+
+The track composes flow from frame to frame but reads the label only at the end, at the source, so that class boundaries
+are not resampled once per frame (that would round thin things away).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from propagation.flow import target_position
+from workspace.mask import UNKNOWN, MaskArray
+
+_FRAME, _Y, _X, _LOG_RELIABILITY = range(4)
+_NOWHERE = -1.0
+_LOG_RELIABILITY_FLOOR = -8.0
+_DISTANCE_STEPS = 16.0  # a stored distance is 16 log2(1 + frames): 255 is over 60,000 frames
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """Where each pixel of one frame comes from.
+
+    state: (H, W, 4) float32: source frame (-1: none), y and x in it in pixels, log of the reliability (<= 0)
+    """
+
+    state: NDArray[np.float32]
+
+    @property
+    def empty(self) -> bool:
+        return not bool((self.state[..., _FRAME] >= 0).any())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """The labels that reach one frame from one side of it (earlier or later frames).
+
+    classes: (H, W) uint8, 255 where no label arrives;  log_reliability: (H, W) float32 in [-8, 0]
+    distance: (H, W) float32, frames travelled;  residual: (H, W) float32 in [0, 1], mean absolute difference between the
+    colour here and at the source
+    Where no label arrives the last three are -8, 0 and 1.
+    """
+
+    classes: MaskArray
+    log_reliability: NDArray[np.float32]
+    distance: NDArray[np.float32]
+    residual: NDArray[np.float32]
+
+
+def no_track(height: int, width: int) -> Track:
+    state = np.zeros((height, width, 4), np.float32)
+    state[..., _FRAME] = _NOWHERE
+    return Track(state)
+
+
+def follow(track: Track, flow: NDArray[np.float32], agreement: NDArray[np.float32]) -> Track:
+    """The track of the next frame.
+
+    track: of the frame before (or after, in the other direction);  flow: (H, W, 2) from this frame to that one;
+    agreement: (H, W) log agreement of that flow. What falls between pixels is kept: the nearest pixel's source plus the
+    remainder, exact for translations.
+    """
+    height, width = flow.shape[:2]
+    x, y = target_position(flow)
+    column, row = np.rint(x), np.rint(y)
+    state = cv2.remap(
+        track.state,
+        column,
+        row,
+        cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_REPLICATE,  # from outside the frame: the pixel at its edge, of low reliability
+    )
+    state[..., _Y] += y - row
+    state[..., _X] += x - column
+    state[..., _LOG_RELIABILITY] += agreement
+    np.maximum(state[..., _LOG_RELIABILITY], _LOG_RELIABILITY_FLOOR, out=state[..., _LOG_RELIABILITY])
+    assert state.shape == (height, width, 4)
+    return Track(state)
+
+
+def restart(track: Track, index: int, labeled: NDArray[np.bool_]) -> Track:
+    """The track in which the `labeled` (H, W) pixels of frame `index` are their own source."""
+    height, width = labeled.shape
+    own = np.empty((height, width, 4), np.float32)
+    own[..., _FRAME] = index
+    own[..., _Y] = np.arange(height, dtype=np.float32)[:, None]
+    own[..., _X] = np.arange(width, dtype=np.float32)[None, :]
+    own[..., _LOG_RELIABILITY] = 0.0
+    return Track(np.where(labeled[..., None], own, track.state))
+
+
+def read(
+    track: Track,
+    index: int,
+    image: NDArray[np.uint8],
+    label_of: Callable[[int], MaskArray],
+    image_of: Callable[[int], NDArray[np.uint8]],
+) -> Side:
+    """The labels that a track brings to frame `index`.
+
+    image: (H, W, 3) of the frame;  label_of, image_of: the mask and the image of a source frame
+    """
+    source = track.state[..., _FRAME]
+    height, width = source.shape
+    row = np.rint(track.state[..., _Y]).clip(0, height - 1).astype(np.int32)
+    column = np.rint(track.state[..., _X]).clip(0, width - 1).astype(np.int32)
+    at = row * width + column
+    classes = np.full((height, width), UNKNOWN, np.uint8)
+    colour = image.copy()
+    for frame in np.unique(source):
+        if frame < 0:
+            continue
+        here = source == frame
+        if here.all():
+            classes = label_of(int(frame)).reshape(-1)[at]
+            colour = image_of(int(frame)).reshape(-1, 3)[at]
+        else:
+            classes[here] = label_of(int(frame)).reshape(-1)[at[here]]
+            colour[here] = image_of(int(frame)).reshape(-1, 3)[at[here]]
+    known = classes != UNKNOWN
+    residual = cv2.absdiff(image, colour).mean(axis=2, dtype=np.float32) / 255
+    return Side(
+        classes,
+        np.where(known, track.state[..., _LOG_RELIABILITY], np.float32(_LOG_RELIABILITY_FLOOR)),
+        np.where(known, np.abs(index - source), np.float32(0)),
+        np.where(known, residual, np.float32(1)),
+    )
+
+
+def nothing_arrives(height: int, width: int) -> Side:
+    shape = (height, width)
+    return Side(
+        np.full(shape, UNKNOWN, np.uint8),
+        np.full(shape, _LOG_RELIABILITY_FLOOR, np.float32),
+        np.zeros(shape, np.float32),
+        np.ones(shape, np.float32),
+    )
+
+
+def pack(side: Side) -> NDArray[np.uint8]:
+    """(H, W, 4) uint8, a quarter of the size: what one pass over the video leaves to the other."""
+    return np.stack(
+        [
+            side.classes,
+            np.rint(side.log_reliability * (255 / _LOG_RELIABILITY_FLOOR)).clip(0, 255).astype(np.uint8),
+            np.rint(_DISTANCE_STEPS * np.log2(1 + side.distance)).clip(0, 255).astype(np.uint8),
+            np.rint(side.residual * 255).clip(0, 255).astype(np.uint8),
+        ],
+        axis=2,
+    )
+
+
+def unpack(packed: NDArray[np.uint8]) -> Side:
+    """The `Side` of (H, W, 4) uint8: classes as they were, the rest to within half a step."""
+    steps = np.arange(256, dtype=np.float32)
+    return Side(
+        np.ascontiguousarray(packed[..., 0]),
+        (steps * (_LOG_RELIABILITY_FLOOR / 255))[packed[..., 1]],
+        (np.exp2(steps / _DISTANCE_STEPS) - 1)[packed[..., 2]],
+        (steps / 255)[packed[..., 3]],
+    )

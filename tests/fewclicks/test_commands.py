@@ -1,0 +1,115 @@
+"""The command line: examples in every --help, one line and exit code 2 for a user's mistake, never a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fewclicks.__main__ import main
+from fewclicks.app import app
+from workspace.facts import Facts
+from workspace.files import write_image
+from workspace.layout import Layout
+
+COMMANDS = ["init", "add", "run", "status", "pull", "export", "serve", "doctor", "deploy", "demo"]
+
+
+@pytest.fixture
+def fewclicks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("LABEL_STUDIO_API_KEY", raising=False)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["fewclicks", *map(str, arguments)])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    for index in range(3):
+        write_image(tmp_path / "clip" / f"{index}.png", np.full((12, 16, 3), 40 * index, np.uint8))
+    return tmp_path / "clip"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_shows_an_example(fewclicks, command: str) -> None:
+    code, out, _ = fewclicks(command, "--help")
+    assert code == 0
+    assert f"fewclicks {command}" in out.split("Example:")[1]
+
+
+def test_the_commands_are_those_and_no_others(fewclicks) -> None:
+    assert [command.callback.__name__ for command in app.registered_commands] == COMMANDS
+    assert "fewclicks 0." in fewclicks("--version")[1]
+
+
+def test_from_nothing_to_a_status(fewclicks, tmp_path: Path, clip: Path) -> None:
+    project = tmp_path / "street"
+    assert fewclicks("init", project, "--class", "road", "--class", 'a "car"')[0] == 0
+    code, out, _ = fewclicks("add", project, clip)
+    assert (code, "3 frames of 16x12" in out) == (0, True)
+    assert "is in the project already" in fewclicks("add", project, clip)[1]
+    code, out, _ = fewclicks("status", project)
+    assert code == 0
+    assert "ready" in out
+    assert "clip-" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["status", "{tmp}/none"], "Error: There is no project at {tmp}/none. Make one with `fewclicks init DIR`."),
+        (["add", "{tmp}/none", "x.mp4"], "Error: There is no project at"),
+        (["export", "{tmp}/none"], "Error: There is no project at"),
+        (["run", "{tmp}/none"], "Error: There is no project at"),
+        (["add", "{project}", "{tmp}/none.mp4"], "none.mp4"),
+        (["export", "{project}"], "Error: {project} has no videos. Add one with"),
+        (["export", "{project}", "--video", "x"], "Error: There is no video 'x'."),
+        (["run", "{project}"], "Error: No Label Studio is running for this project."),
+        (["pull", "{project}"], "Error: No Label Studio is running for this project."),
+        (["init", "{project}"], "is there already"),
+        (["demo", "--out", "{tmp}/demo", "--data", "{tmp}/none"], "There is no folder {tmp}/none."),
+        (["demo", "--out", "{tmp}/demo", "--strategy", "best"], "There is no selection strategy 'best'."),
+        (["deploy", "{project}", "--cron", "often"], "PREFECT_API_URL is not set"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(fewclicks, tmp_path: Path, monkeypatch, arguments, message) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    project = tmp_path / "street"
+    fewclicks("init", project)
+    before = sorted(tmp_path.rglob("*"))
+    places = {"tmp": tmp_path, "project": project}
+    code, _, err = fewclicks(*(argument.format(**places) for argument in arguments))
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert message.format(**places) in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_one_broken_video_does_not_keep_the_others_out(fewclicks, tmp_path: Path, clip: Path) -> None:
+    project = tmp_path / "street"
+    fewclicks("init", project)
+    (tmp_path / "broken.mp4").write_bytes(b"")
+    code, _, err = fewclicks("add", project, tmp_path / "broken.mp4", clip)
+    assert code == 2
+    assert "broken.mp4" in err
+    facts = Facts.open(Layout(project).database_file)
+    assert len(facts.videos()) == 1
+    facts.close()
+
+
+def test_the_installed_command_starts_quickly_without_torch() -> None:
+    program = "import sys; from fewclicks.app import app; sys.exit('torch' in sys.modules or 'prefect' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,141 @@
+"""Settings: frozen, typed, every key named in full; a misspelled key is an error.
+
+`configs/default.yaml` explains each.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from workspace.errors import UserError
+from workspace.mask import MAX_CLASSES
+
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClassConfig(Section):
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = None  # null: chosen, distinct from the others
+
+
+class ProjectConfig(Section):
+    name: Annotated[str, Field(min_length=3, max_length=50)] = "fewclicks"
+    classes: tuple[ClassConfig, ...]
+    background: str | None = None  # this class is not drawn: what annotators leave unpainted gets it
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _names_are_enough(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [{"name": item} if isinstance(item, str) else item for item in value]
+        return value
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> Self:
+        names = [c.name for c in self.classes]
+        if not 1 <= len(names) <= MAX_CLASSES - 1:
+            raise ValueError(f"{len(names)} classes: give 1 to {MAX_CLASSES - 1}")
+        doubled = sorted({n for n in names if names.count(n) > 1})
+        if doubled:
+            raise ValueError(f"class {doubled[0]!r} is named twice")
+        if self.background is not None and self.background not in names:
+            raise ValueError(f"background {self.background!r} is not one of the classes")
+        return self
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.classes)
+
+
+class FramesConfig(Section):
+    format: Literal["jpg", "png"] = "jpg"
+    quality: Annotated[int, Field(ge=50, le=100)] = 95
+
+
+class SelectionConfig(Section):
+    granularity: Literal["frame"] = "frame"
+    strategy: str = "uncertainty_centroids"
+    budget: PositiveInt = 5
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class StoppingConfig(Section):
+    rounds: PositiveInt = 10
+    clicks: PositiveInt | None = None
+
+
+class SegmenterConfig(Section):
+    name: str = "mobilenet_v2"
+    weights: str | None = "DEFAULT"  # a torchvision weights name, a path to a local state dict, or null for none
+
+
+class PropagationConfig(Section):
+    flow_max_side: Annotated[int, Field(ge=64)] = 640
+    flow_loss_weight: Annotated[float, Field(ge=0)] = 0.5
+    steps: PositiveInt = 150
+    batch_size: PositiveInt = 2
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    probability_stride: Literal[1, 2, 4, 8] = 4
+    device: str = "auto"
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class LabelStudioConfig(Section):
+    url: str | None = None  # null: the server that `fewclicks serve` started
+    api_key_file: str | None = None  # mode 600; the environment variable LABEL_STUDIO_API_KEY comes first
+    files_root: str | None = None  # LOCAL_FILES_DOCUMENT_ROOT of that server; null: the workspace folder
+
+
+class LeaseConfig(Section):
+    seconds: Annotated[float, Field(ge=1)] = 120.0
+
+
+class Config(Section):
+    project: ProjectConfig
+    frames: FramesConfig = FramesConfig()
+    selection: SelectionConfig = SelectionConfig()
+    stopping: StoppingConfig = StoppingConfig()
+    segmenter: SegmenterConfig = SegmenterConfig()
+    propagation: PropagationConfig = PropagationConfig()
+    label_studio: LabelStudioConfig = LabelStudioConfig()
+    lease: LeaseConfig = LeaseConfig()
+
+
+def parse_config(values: Any, source: str) -> Config:
+    """Settings from a mapping; one UserError that lists everything wrong with it."""
+    if not isinstance(values, dict):
+        raise UserError(f"{source} holds no settings.", "It must be a mapping that begins with `project:`.")
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        wrong = []
+        for e in error.errors():
+            where = ".".join(str(part) for part in e["loc"])
+            wrong.append(f"{where}: {e['msg']}" + ("" if e["type"] == "missing" else f" (it is {_short(e['input'])})"))
+        raise UserError(
+            f"{source} has {len(wrong)} wrong value(s): {' / '.join(wrong)}.",
+            "Every key is explained in configs/default.yaml.",
+        ) from None
+
+
+def load_config(path: Path) -> Config:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"There is no project at {path.parent}.", "Make one with `fewclicks init DIR`.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}.") from None
+    return parse_config(values, str(path))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

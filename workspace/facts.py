@@ -1,0 +1,245 @@
+"""The facts: videos with their state and lease, and the append-only event log, in SQLite through SQLAlchemy."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, create_engine, event, text
+from sqlalchemy.exc import DatabaseError, IntegrityError
+
+from workspace.errors import LeaseLost, UserError
+from workspace.migrations import migrate
+from workspace.owners import is_dead, new_owner
+from workspace.states import MOVES, State
+from workspace.video import Video
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact. `at`: seconds since the epoch; `payload`: JSON values only, never a secret."""
+
+    id: int
+    at: float
+    video: str | None
+    round: int
+    kind: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """A fact to append; one whose `dedupe` is already in the log is dropped."""
+
+    kind: str
+    payload: dict[str, Any]
+    dedupe: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoState:
+    video: Video
+    state: State
+    round: int
+    seq: int
+    owner: str | None
+    lease_until: float | None
+
+
+class Facts:
+    """Everything the workspace knows; safe to open from several processes at once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, path: Path) -> Facts:
+        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+        event.listen(engine, "connect", _prepare_connection)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        try:
+            migrate(engine)
+        except DatabaseError as error:
+            engine.dispose()
+            raise UserError(
+                f"{path} cannot be used: {error.orig}.",
+                "Restore it from a backup, or check the disk and its permissions.",
+            ) from None
+        except UserError:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def add_video(self, video: Video) -> bool:
+        """False if a video with this content is already there."""
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(
+                    text(
+                        "INSERT INTO video (id, name, sha256, frames, width, height, fps, suffix,"
+                        " added_at, state, round, seq)"
+                        " VALUES (:id, :name, :sha256, :frames, :width, :height, :fps, :suffix, :at, 'ready', 0, 0)"
+                    ),
+                    {name: getattr(video, name) for name in Video.__slots__} | {"at": time.time()},
+                )
+                _append(connection, video.id, 0, NewEvent("added", {"name": video.name, "frames": video.frames}))
+        except IntegrityError:
+            return False
+        return True
+
+    def videos(self) -> list[VideoState]:
+        """All videos in the order in which they were added."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(text("SELECT * FROM video ORDER BY added_at, id")).all()
+        return [_video_state(row) for row in rows]
+
+    def video(self, video: str) -> VideoState:
+        with self._engine.begin() as connection:
+            row = connection.execute(text("SELECT * FROM video WHERE id = :id"), {"id": video}).one_or_none()
+        if row is None:
+            raise UserError(f"There is no video {video!r}.", "`fewclicks status DIR` lists them.")
+        return _video_state(row)
+
+    def find_sha256(self, sha256: str) -> Video | None:
+        return next((row.video for row in self.videos() if row.video.sha256 == sha256), None)
+
+    def append(self, video: str | None, round_number: int, new: NewEvent) -> bool:
+        """Append a fact that needs no lease; False if its `dedupe` was there already."""
+        with self._engine.begin() as connection:
+            return _append(connection, video, round_number, new)
+
+    def events(self, video: str | None = None, kind: str | None = None, after: int = 0) -> Iterator[Event]:
+        """Oldest first, read in pages so that a long log never lies in memory."""
+        where = "".join([" AND video = :video" if video else "", " AND kind = :kind" if kind else ""])
+        query = text(f"SELECT * FROM event WHERE id > :after{where} ORDER BY id LIMIT 1000")  # noqa: S608 - two constants
+        while True:
+            with self._engine.begin() as connection:
+                rows = connection.execute(query, {"after": after, "video": video, "kind": kind}).all()
+            for row in rows:
+                yield Event(row.id, row.at, row.video, row.round, row.kind, json.loads(row.payload))
+            if len(rows) < 1000:
+                return
+            after = rows[-1].id
+
+    def last_event(self, video: str, kind: str) -> Event | None:
+        query = "SELECT * FROM event WHERE video = :video AND kind = :kind ORDER BY id DESC LIMIT 1"
+        with self._engine.begin() as connection:
+            row = connection.execute(text(query), {"video": video, "kind": kind}).one_or_none()
+        return None if row is None else Event(row.id, row.at, row.video, row.round, row.kind, json.loads(row.payload))
+
+    def claim(self, video: str, seconds: float) -> Lease | None:
+        """Take the video's lease for this process; None while a living other process holds it."""
+        now, owner = time.time(), new_owner()
+        seen = self.video(video)
+        dead = seen.owner if seen.owner is not None and is_dead(seen.owner) else None
+        with self._engine.begin() as connection:
+            taken = connection.execute(
+                text(
+                    "UPDATE video SET owner = :owner, lease_until = :until WHERE id = :id AND seq = :seq"
+                    " AND (owner IS NULL OR lease_until < :now OR owner = :dead)"
+                ),
+                {"owner": owner, "until": now + seconds, "id": video, "seq": seen.seq, "now": now, "dead": dead},
+            ).rowcount
+        return Lease(self._engine, video, owner, seconds, seen.seq, seen.state, seen.round) if taken else None
+
+
+class Lease:
+    """The right to move one video on. Every write is fenced: it happens only while owner, state and seq are still ours.
+
+    A process that was frozen past its lease finds another owner in the row and gets `LeaseLost` before it can write.
+    """
+
+    def __init__(
+        self, engine: Engine, video: str, owner: str, seconds: float, seq: int, state: State, round_number: int
+    ) -> None:
+        self._engine, self.video, self.owner, self.seconds = engine, video, owner, seconds
+        self.seq, self.state, self.round = seq, state, round_number
+        self._renewed = time.monotonic()
+
+    def check(self) -> None:
+        """Renew; LeaseLost if the video is no longer ours. Call it immediately before every write to the outside."""
+        self._fenced("lease_until = :until", {"until": time.time() + self.seconds})
+        self._renewed = time.monotonic()
+
+    def beat(self) -> None:
+        """Renew if a quarter of the lease has passed: cheap enough for the inside of any loop."""
+        if time.monotonic() - self._renewed > self.seconds / 4:
+            self.check()
+
+    def record(self, events: Sequence[NewEvent]) -> int:
+        """Append facts without moving the video; returns how many were new."""
+        with self._engine.begin() as connection:
+            self._update(connection, "lease_until = :until", {"until": time.time() + self.seconds})
+            return sum(_append(connection, self.video, self.round, new) for new in events)
+
+    def commit(self, state: State, round_number: int, events: Sequence[NewEvent] = ()) -> None:
+        """Move the video to `state` and append the facts of the step, both or neither."""
+        if state not in MOVES[self.state]:
+            raise ValueError(f"{self.video} cannot go from {self.state} to {state}")
+        with self._engine.begin() as connection:
+            self._update(
+                connection,
+                "state = :new, round = :round, seq = seq + 1, lease_until = :until",
+                {"new": state, "round": round_number, "until": time.time() + self.seconds},
+            )
+            for new in events:
+                _append(connection, self.video, self.round, new)
+            moved = {"from": self.state, "to": state, "round": round_number}
+            _append(connection, self.video, self.round, NewEvent("moved", moved))
+        self.seq, self.state, self.round = self.seq + 1, state, round_number
+
+    def release(self) -> None:
+        """Give the lease back; nothing happens if it is no longer ours."""
+        try:
+            self._fenced("owner = NULL, lease_until = NULL", {})
+        except LeaseLost:
+            return
+
+    def _fenced(self, change: str, values: dict[str, Any]) -> None:
+        with self._engine.begin() as connection:
+            self._update(connection, change, values)
+
+    def _update(self, connection: Connection, change: str, values: dict[str, Any]) -> None:
+        fence = "id = :id AND owner = :owner AND seq = :seq AND state = :state"
+        changed = connection.execute(
+            text(f"UPDATE video SET {change} WHERE {fence}"),  # noqa: S608 - `change` is one of our constants
+            values | {"id": self.video, "owner": self.owner, "seq": self.seq, "state": self.state},
+        ).rowcount
+        if changed != 1:
+            raise LeaseLost(f"the lease of {self.video} was taken over by another process")
+
+
+def _append(connection: Connection, video: str | None, round_number: int, new: NewEvent) -> bool:
+    done = connection.execute(
+        text(
+            "INSERT INTO event (at, video, round, kind, payload, dedupe)"
+            " VALUES (:at, :video, :round, :kind, :payload, :dedupe) ON CONFLICT (dedupe) DO NOTHING"
+        ),
+        {
+            "at": time.time(),
+            "video": video,
+            "round": round_number,
+            "kind": new.kind,
+            "payload": json.dumps(new.payload, sort_keys=True),
+            "dedupe": new.dedupe,
+        },
+    )
+    return done.rowcount == 1
+
+
+def _video_state(row: Row[Any]) -> VideoState:
+    video = Video(row.id, row.name, row.sha256, row.frames, row.width, row.height, row.fps, row.suffix)
+    return VideoState(video, State(row.state), row.round, row.seq, row.owner, row.lease_until)
+
+
+def _prepare_connection(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's "begin" event opens transactions, not the driver's guess
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 30000"):
+        connection.execute(f"PRAGMA {pragma}")

@@ -1,0 +1,121 @@
+"""Files appear whole or not at all; a name carries a fingerprint of what went in, so present means done."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from workspace.errors import UserError
+
+
+def fingerprint(*parts: object) -> str:
+    """16 hex digits over the parts: bytes as they are, arrays with shape and dtype, everything else as sorted JSON."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, bytes):
+            data = part
+        elif isinstance(part, np.ndarray):
+            data = f"{part.shape}{part.dtype}".encode() + np.ascontiguousarray(part).tobytes()
+        else:
+            data = json.dumps(part, sort_keys=True, default=str).encode()
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; when the block ends well it is renamed to `path`, else removed.
+
+    The data is on disk before the name is, so a power cut leaves either the old file or the new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        yield part
+        descriptor = os.open(part, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, data: bytes, mode: int | None = None) -> None:
+    """Write `path` whole; with `mode` (0o600 for secrets) it never exists with wider permissions."""
+    with writing(path) as part:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644 if mode is None else mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}.", "Delete it and run again; it will be made anew.") from None
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    return np.asarray(np.load(path, allow_pickle=False))
+
+
+def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None:
+    """(H, W) uint8 or (H, W, 3) uint8 RGB to a lossless .png or a .jpg of `quality`, without chroma subsampling."""
+    bgr = image[:, :, ::-1] if image.ndim == 3 else image
+    options = (
+        [cv2.IMWRITE_PNG_COMPRESSION, 3]
+        if path.suffix == ".png"
+        else [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    )
+    done, data = cv2.imencode(path.suffix, np.ascontiguousarray(bgr), options)
+    if not done:
+        raise UserError(f"{path} cannot be written as {path.suffix}.")
+    write_bytes(path, data.tobytes())
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise UserError(f"{path} is missing or is no image.", "Add the video again with `fewclicks add`.")
+    return np.ascontiguousarray(image[:, :, ::-1], dtype=np.uint8)
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """(H, W) uint8 of an index PNG (grey or palette): the class ids themselves, never their colours."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("L", "P", "1"):
+                raise UserError(
+                    f"{path} is a {image.mode} image.",
+                    "Masks are single-channel PNG files of class ids (grey or palette).",
+                )
+            return np.array(image if image.mode != "1" else image.convert("L"), dtype=np.uint8)
+    except (OSError, UnidentifiedImageError) as error:
+        raise UserError(f"{path} is missing or is no image: {error}.") from None
