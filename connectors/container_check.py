@@ -13,6 +13,7 @@ from typing import BinaryIO
 _EBML = b"\x1a\x45\xdf\xa3"
 _SEGMENT = b"\x18\x53\x80\x67"
 _CLUSTER = b"\x1f\x43\xb6\x75"
+_UNKNOWN = -1
 
 
 def declared_size(path: Path) -> int | None:
@@ -43,23 +44,23 @@ def structure_break(path: Path) -> int | None:
         if file.read(4) != _EBML:
             return None
         start, end = _segment(file)
-        return None if start is None or end is None else _walk(file, start, min(end, os.fstat(file.fileno()).st_size))
+        length = os.fstat(file.fileno()).st_size
+        return None if start is None else _walk(file, start, length if end is None else min(end, length), top=True)
 
 
-def _walk(file: BinaryIO, start: int, end: int) -> int | None:
-    """Elements must follow one another from `start` to exactly `end`, and so inside each Cluster."""
+def _walk(file: BinaryIO, start: int, end: int, top: bool) -> int | None:
+    """Elements must follow one another from `start` to exactly `end`, and (at the `top`) so inside each Cluster."""
     at = start
     while at < end:
         file.seek(at)
         kind, size = _element_id(file), _vint(file)
-        if kind is None:
-            return at
-        if size is None:
-            return None  # a Cluster of unknown length, as live writers leave it: cannot be checked
         inside = file.tell()
-        if inside + size > end:
+        if kind == _CLUSTER and size == _UNKNOWN:
+            at = inside  # as live writers leave it: what is in it follows as if it stood beside it
+            continue
+        if kind is None or size is None or size == _UNKNOWN or inside + size > end:
             return at
-        broken = _walk(file, inside, inside + size) if kind == _CLUSTER else None
+        broken = _walk(file, inside, inside + size, top=False) if top and kind == _CLUSTER else None
         if broken is not None:
             return broken
         at = inside + size
@@ -70,14 +71,14 @@ def _segment(file: BinaryIO) -> tuple[int | None, int | None]:
     """Where the Segment's content begins and ends; None for what the file does not say."""
     file.seek(4)
     header = _vint(file)
-    if header is None:
+    if header is None or header == _UNKNOWN:
         return None, None
     file.seek(header, os.SEEK_CUR)
     if file.read(4) != _SEGMENT:
         return None, None
     size = _vint(file)
     start = file.tell()
-    return start, None if size is None else start + size
+    return start, None if size is None or size == _UNKNOWN else start + size
 
 
 def _element_id(file: BinaryIO) -> bytes | None:
@@ -88,7 +89,7 @@ def _element_id(file: BinaryIO) -> bytes | None:
 
 
 def _vint(file: BinaryIO) -> int | None:
-    """An EBML variable-length size; None if it is cut off, malformed or "unknown" (all ones)."""
+    """An EBML variable-length size; _UNKNOWN where its writer left it open (all ones), None where it is malformed."""
     first = file.read(1)
     if not first or first[0] == 0:
         return None
@@ -98,7 +99,7 @@ def _vint(file: BinaryIO) -> int | None:
         return None
     bits = 7 * length
     value = int.from_bytes(first + rest, "big") & ((1 << bits) - 1)
-    return None if value == (1 << bits) - 1 else value
+    return _UNKNOWN if value == (1 << bits) - 1 else value
 
 
 def _last_box_end(file: BinaryIO) -> int | None:

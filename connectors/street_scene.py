@@ -68,8 +68,11 @@ def write_street(
     """Render into `folder` in the form that `connectors.measured_folder` reads; meta.json comes last.
 
     video.mp4 (H.264, so its pixels are near the rendered ones) or, with `as_frames`, lossless frames/000000.png;
-    masks/000000.png.  beat: called after each frame with (done, total).
+    masks/000000.png.  beat: called after each frame with (done, total).  ValueError for a video with an odd side, which
+    H.264 would lengthen: the masks would no longer fit.
     """
+    if not as_frames and (width % 2 or height % 2):
+        raise ValueError(f"a video of {width}x{height} has an odd side")
 
     def frame_by_frame(show: Callable[[int, NDArray[np.uint8]], None]) -> None:
         for index, (rgb, mask) in enumerate(render_street(frames, width, height, seed)):

@@ -13,7 +13,7 @@ from connectors.street_camera import Texture
 BLOCK_M = 24.0  # length of the piece of street that is made at once
 KERB_M = 5.2  # half the width of the road
 WALL_M = 9.0  # from the middle to the houses
-_KEPT_BLOCKS = 24  # blocks (both ways) held in memory
+_KEPT_BLOCKS = 12  # held in memory, some 3 MB each; 9 are in view
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,6 +29,8 @@ def demo(
 
     Example: fewclicks demo --data street/ --rounds 5 --segmenter mobilenet_v2 --weights DEFAULT
     """
+    from dataclasses import asdict
+
     from rich.console import Console
     from rich.table import Table
 
@@ -67,8 +69,7 @@ def demo(
         table.add_row(*counts, f"{score.share_corrected:.1%}", f"{100 * score.miou:.1f} %", f"{score.seconds:.0f}")
     console.print(table)
     console.print("* share of clicks when annotators correct the shown prediction instead of drawing anew", style="dim")
-    picture = draw_rounds(
-        out / "demo.png", result.simulation.curve, result.examples, result.colors, list(result.classes)
-    )
+    picture = out / "demo.png"
+    draw_rounds(picture, [asdict(score) for score in result.simulation.curve], result.examples, result.colors)
     for path in (result.overlay, picture):
         console.print(str(path), highlight=False)

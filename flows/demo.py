@@ -39,7 +39,6 @@ class DemoResult:
     simulation: Simulation
     overlay: Path
     examples: list[Example]
-    classes: tuple[str, ...]
     colors: NDArray[np.uint8]
 
 
@@ -60,9 +59,7 @@ def run_demo(
     simulation = simulate(folder, root, config, show, on_round)
     overlay = _overlay(out / "overlay.mp4", simulation, config, show)
     colors = class_colors(config.project.classes)
-    return DemoResult(
-        folder.name, folder.n_masks, simulation, overlay, _examples(folder, simulation), folder.classes, colors
-    )
+    return DemoResult(folder.name, folder.n_masks, simulation, overlay, _examples(folder, simulation), colors)
 
 
 def _clip(out: Path, seed: int, show: ShowProgress) -> Path:
@@ -70,7 +67,14 @@ def _clip(out: Path, seed: int, show: ShowProgress) -> Path:
     mark = {"seed": seed, **CLIP}
     if not (folder / "meta.json").exists() or not (out / "clip.json").exists() or read_json(out / "clip.json") != mark:
         shutil.rmtree(folder, ignore_errors=True)
-        write_street(folder, CLIP["frames"], CLIP["width"], CLIP["height"], seed, beat=lambda done, total: show("rendering the clip", done / total))
+        write_street(
+            folder,
+            CLIP["frames"],
+            CLIP["width"],
+            CLIP["height"],
+            seed,
+            beat=lambda done, total: show("rendering the clip", done / total),
+        )
         write_json(out / "clip.json", mark)
     return folder
 

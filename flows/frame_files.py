@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +76,3 @@ class ScratchFiles:
 
     def get(self, name: str) -> NDArray[np.generic]:
         return read_array(self._folder / f"{name}.npy")
-
-    def clear(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)

@@ -96,7 +96,8 @@ def propagate(context: Context, lease: Lease) -> bool:
             beat,
         ):
             _save(prediction, masks, probabilities)
-        scratch.clear()
+    lease.check()
+    _tidy(context.layout.video(video.id), model)
     reason = stop_reason(context.facts, video.id, lease.round, context.config.stopping)
     seconds = round(time.monotonic() - began, 3)
     events = [NewEvent("propagated", {"model": model, "frames": video.frames, "seconds": seconds})]
@@ -104,7 +105,6 @@ def propagate(context: Context, lease: Lease) -> bool:
         lease.commit(State.SELECTING, lease.round + 1, events)
     else:
         lease.commit(State.DONE, lease.round, [*events, NewEvent("done", {"reason": reason})])
-    _drop_others(context.layout.video(video.id) / "probabilities", model)
     return True
 
 
@@ -143,8 +143,11 @@ def _npz(folder: Path, index: int) -> Path:
     return folder / f"{index:06d}.npz"
 
 
-def _drop_others(folder: Path, keep: str) -> None:
-    """Only the newest probabilities are ever read again."""
-    for path in folder.iterdir() if folder.exists() else ():
-        if path.name != keep:
+def _tidy(folder: Path, model: str) -> None:
+    """Drop what nobody reads again: older probabilities, and what a killed run had half written."""
+    for path in (folder / "probabilities").iterdir():
+        if path.name != model:
             shutil.rmtree(path, ignore_errors=True)
+    shutil.rmtree(folder / "scratch", ignore_errors=True)
+    for half_written in folder.rglob(".*.part*"):
+        half_written.unlink(missing_ok=True)

@@ -8,12 +8,15 @@ from enum import StrEnum
 from flows import asking, choosing, learning
 from flows.context import Context
 from flows.rounds import asked_in, stop_reason
+from workspace.errors import LeaseLost
 from workspace.facts import Lease, VideoState
 from workspace.sample import question_key
 from workspace.states import State
 
 Step = Callable[[Context, Lease], bool]
 """Does what its state stands for and commits the next state; False if nothing can be done until people answer."""
+
+RunStep = Callable[[State, Step, Context, Lease], bool]
 
 STEPS: Mapping[State, Step] = {
     State.READY: choosing.begin,
@@ -38,7 +41,7 @@ def plain(state: State, step: Step, context: Context, lease: Lease) -> bool:
     return step(context, lease)
 
 
-def advance(context: Context, video: str, run: Callable[[State, Step, Context, Lease], bool] = plain) -> Outcome:
+def advance(context: Context, video: str, run: RunStep = plain) -> Outcome:
     """Move `video` on until people must answer, it is done, or another process holds it.
 
     Killed at any instant it is called again and goes on: a step that had not committed is repeated, and every step
@@ -48,12 +51,25 @@ def advance(context: Context, video: str, run: Callable[[State, Step, Context, L
     if lease is None:
         return Outcome.BUSY
     try:
-        while True:
-            state = lease.state
-            if not run(state, STEPS[state], context, lease):
-                return Outcome.DONE if lease.state is State.DONE else Outcome.WAITING
+        while _moved(context, lease, run):
+            continue
+        return Outcome.DONE if lease.state is State.DONE else Outcome.WAITING
+    except LeaseLost:
+        return Outcome.BUSY  # we were frozen, and another process has gone on
     finally:
         lease.release()
+
+
+def _moved(context: Context, lease: Lease, run: RunStep) -> bool:
+    state = lease.state
+    try:
+        return run(state, STEPS[state], context, lease)
+    except LeaseLost:
+        raise
+    except Exception:
+        # whoever took over also cleans up: what we stumble over then is no error of its own
+        lease.check()
+        raise
 
 
 def has_work(context: Context, row: VideoState) -> bool:

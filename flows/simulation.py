@@ -82,14 +82,14 @@ def simulate(
         number = lease.round
         done = step(context, lease)
         if state is State.PROPAGATING:
-            curve.append(_score(context, folder, video, full, number))
+            curve.append(score_round(context, folder, video, full, number))
             on_round(curve[-1])
         return done
 
     # a resumed simulation scores the rounds that an earlier process had finished
     for row in round_rows(facts, video.id):
         if row["model"]:
-            curve.append(_score(context, folder, video, full, row["round"]))
+            curve.append(score_round(context, folder, video, full, row["round"]))
             on_round(curve[-1])
     machine.advance(context, video.id, run)
     return Simulation(context, video, full, tuple(curve))
@@ -113,7 +113,8 @@ def share_at(curve: tuple[RoundScore, ...], quality: float, corrected: bool) -> 
     return None
 
 
-def _score(context: Context, folder: MeasuredFolder, video: Video, full: int, number: int) -> RoundScore:
+def score_round(context: Context, folder: MeasuredFolder, video: Video, full: int, number: int) -> RoundScore:
+    """The score of the masks after round `number`, which must be through; `full`: clicks to draw every frame."""
     rows = [row for row in round_rows(context.facts, video.id) if row["round"] <= number]
     drawn, corrected = sum(row["clicks"] for row in rows), sum(row["clicks_corrected"] for row in rows)
     model = rows[-1]["model"] or newest_model(context.facts, video.id)

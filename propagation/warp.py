@@ -6,18 +6,21 @@ are not resampled once per frame (that would round thin things away).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from propagation.flow import target_position
+from propagation.flow import log_agreement, target_position
+from propagation.sources import FlowSource
 from workspace.mask import UNKNOWN, MaskArray
 
 _FRAME, _Y, _X, _LOG_RELIABILITY = range(4)
 _NOWHERE = -1.0
+_REMEMBERED_BYTES = 128 * 2**20
 _LOG_RELIABILITY_FLOOR = -8.0
 _DISTANCE_STEPS = 16.0  # a stored distance is 16 log2(1 + frames): 255 is over 60,000 frames
 
@@ -164,3 +167,33 @@ def unpack(packed: NDArray[np.uint8]) -> Side:
         (np.exp2(steps / _DISTANCE_STEPS) - 1)[packed[..., 2]],
         (steps / 255)[packed[..., 3]],
     )
+
+
+def travel(
+    order: Iterable[int],
+    labels: Mapping[int, MaskArray],
+    flow: FlowSource,
+    shape: tuple[int, int],
+) -> Iterator[tuple[int, Track, Track]]:
+    """Carry labels along consecutive frames: yields (index, the track that arrives, the track that goes on).
+
+    order: frame indices, each one step from the last, rising (labels from earlier frames) or falling (from later ones).
+    The two tracks differ on labeled frames only: what goes on there starts at the labeled pixels; what arrives does not
+    know them, which is what a learner needs to see how far warped labels are from the truth.
+    """
+    track = no_track(*shape)
+    before: int | None = None
+    for index in order:
+        if before is not None and not track.empty:
+            there = flow(index, before)
+            track = follow(track, there, log_agreement(there, flow(before, index)))
+        arriving = track
+        if index in labels:
+            track = restart(track, index, labels[index] != UNKNOWN)
+        yield index, arriving, track
+        before = index
+
+
+def remembering(of: Callable[[int], NDArray[np.uint8]], bytes_each: int) -> Callable[[int], NDArray[np.uint8]]:
+    """`of` with its last answers kept, as many as fit into 128 MiB (at least two)."""
+    return lru_cache(maxsize=max(2, _REMEMBERED_BYTES // max(1, bytes_each)))(of)

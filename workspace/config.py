@@ -75,14 +75,15 @@ class StoppingConfig(Section):
 class SegmenterConfig(Section):
     name: str = "mobilenet_v2"
     weights: str | None = "DEFAULT"  # a torchvision weights name, a path to a local state dict, or null for none
+    input_side: Annotated[int, Field(ge=64)] = 720  # frames are scaled to this longer side for the features, at most by 2
 
 
 class PropagationConfig(Section):
     flow_max_side: Annotated[int, Field(ge=64)] = 640
     flow_loss_weight: Annotated[float, Field(ge=0)] = 0.5
-    steps: PositiveInt = 150
-    batch_size: PositiveInt = 2
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    decoder_steps: PositiveInt = 300
+    fusion_steps: PositiveInt = 200
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-3
     probability_stride: Literal[1, 2, 4, 8] = 4
     device: str = "auto"
     seed: Annotated[int, Field(ge=0)] = 0

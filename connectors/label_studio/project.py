@@ -67,7 +67,7 @@ def find_project(client: Any, url: str, path: Path) -> Any | None:
         project = project_or_none(client, record.project)
         if project is not None and _is_ours(project, record):
             return project
-    project = _marked(client, record.marker)
+    project = next(iter(_marked(client, record.marker)), None)
     if project is None and record.project is not None:
         raise UserError(f"The Label Studio project {record.project} is gone from {url}.", NEW_PROJECT_HINT)
     if project is not None:
@@ -80,8 +80,9 @@ def find_or_create_project(
 ) -> Any:
     """Our project, made if there never was one, with the labeling configuration `config`.
 
-    Two processes that both create one both look again afterwards: the one with the lowest id stays, the other process
-    deletes its own, which is empty still.
+    Whoever created one looks again afterwards: the one with the lowest id is ours, the others, empty still, are
+    deleted. They come from another process, or from the server itself, which repeats a request when its SQLite was
+    locked and so may create twice.
     """
     record = make_record(path)
     project = find_project(client, url, path)
@@ -91,10 +92,11 @@ def find_or_create_project(
         mine = client.projects.create(
             title=title, label_config=config, description=description, sampling="Sequential sampling"
         )
-        project = _marked(client, record.marker) or client.projects.get(mine.id)
-        if project.id != mine.id:
-            before_write()
-            client.projects.delete(mine.id)
+        project, *surplus = _marked(client, record.marker) or [client.projects.get(mine.id)]
+        for other in surplus:
+            if not other.task_number:
+                before_write()
+                _delete_project(client, int(other.id))
         _remember(path, record, project, config)
         return project
     record = load_record(path) or record
@@ -110,10 +112,21 @@ def _is_ours(project: Any, record: ProjectRecord) -> bool:
     return record.marker in (project.description or "") or str(project.created_at) == record.created_at
 
 
-def _marked(client: Any, marker: str) -> Any | None:
-    """The project with the lowest id whose description holds the marker."""
+def _marked(client: Any, marker: str) -> list[Any]:
+    """The projects whose description holds the marker, by ascending id."""
     ours = [p for p in client.projects.list(page_size=100) if marker in (p.description or "")]
-    return min(ours, key=lambda p: int(p.id)) if ours else None
+    return sorted(ours, key=lambda p: int(p.id))
+
+
+def _delete_project(client: Any, project: int) -> None:
+    """Deletes a project; one that is gone already is fine."""
+    from label_studio_sdk.core.api_error import ApiError
+
+    try:
+        client.projects.delete(project)
+    except ApiError as error:
+        if error.status_code != 404:
+            raise
 
 
 def _remember(path: Path, record: ProjectRecord, project: Any, config: str | None = None) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from connectors.label_studio.client import TaskRow, connected, list_tasks, project_or_none, task_or_none
+from connectors.label_studio.client import TaskRow, connected, delete_task, list_tasks, project_or_none, task_or_none
 from connectors.label_studio.labeling_config import class_ids, label_texts, labeling_config
 from connectors.label_studio.project import NEW_PROJECT_HINT, find_or_create_project, find_project, load_record
 from connectors.label_studio.regions import prediction_regions, read_result
@@ -294,7 +294,7 @@ def _remove_surplus(
             kept.append(row)
             continue
         before_write()
-        client.tasks.delete(str(row.id))
+        delete_task(client, row.id)
     return sorted(kept, key=lambda row: row.id)
 
 

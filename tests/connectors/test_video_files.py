@@ -319,6 +319,29 @@ def test_damage_inside_is_an_error_and_not_a_guess(tmp_path: Path, name: str) ->
     assert 0 <= int(message.split("is damaged after ")[1].split()[0]) < 40
 
 
+@pytest.mark.parametrize("count", [20, 300])
+@pytest.mark.parametrize("share", [0.5, 0.55, 0.8])
+def test_a_picture_that_the_decoder_would_patch_up_or_drop_is_an_error(
+    tmp_path: Path, share: float, count: int
+) -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 60, (H, W, 3), dtype=np.uint8) for _ in range(40)]
+    path = write_video(tmp_path / "mjpeg.avi", images, "mjpeg", "yuvj420p")
+    overwrite(path, share, count)
+    assert "is damaged after" in refusal(path, tmp_path).message
+
+
+def test_a_cut_file_whose_container_states_no_length_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "open.mp4", noisy(40), **WHOLE["index-first.mp4"])
+    data = bytearray(path.read_bytes())
+    at = data.index(b"mdat") - 4
+    data[at : at + 4] = bytes(4)  # "to the end of the file"
+    path.write_bytes(bytes(data))
+    assert len(shown(path, tmp_path / "whole")) == 40
+    cut(path, 0.7)
+    assert "is damaged after" in refusal(path, tmp_path).message
+
+
 def test_a_hole_in_matroska_is_found_by_its_structure(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.webm", noisy(40), **WHOLE["vp9.webm"])
     assert structure_break(path) is None
@@ -326,6 +349,15 @@ def test_a_hole_in_matroska_is_found_by_its_structure(tmp_path: Path) -> None:
     where = structure_break(path)
     assert where is not None
     assert abs(where - path.stat().st_size / 2) < 6000
+
+
+def test_a_live_recording_without_lengths_is_taken_whole_and_refused_cut(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "live.mkv", noisy(40), container_options={"live": "1"})
+    assert declared_size(path) is None
+    assert structure_break(path) is None
+    assert [number_of(i) for i in shown(path, tmp_path / "whole")] == list(range(40))
+    cut(path, 0.7)
+    assert "is damaged after" in refusal(path, tmp_path).message
 
 
 def test_a_picture_that_changes_its_size_is_refused(tmp_path: Path) -> None:

@@ -114,8 +114,9 @@ def test_a_program_that_fails_is_reported_with_its_last_words(tmp_path: Path) ->
 
 
 def test_a_server_that_does_not_know_our_login_is_refused(tmp_path: Path) -> None:
-    answers = f'exec {sys.executable} -I -c \'import http.server as s, sys; s.test(s.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind="127.0.0.1")\' "$6"'
-    impostor = program(tmp_path / "label-studio", f'mkdir -p "$HOME"; cd "$HOME"; touch health; {answers}')
+    serve = "import http.server as s, sys; s.test(s.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"
+    place = 'mkdir -p "$HOME"; cd "$HOME"; touch health'  # a folder with a page called health
+    impostor = program(tmp_path / "label-studio", f'{place}; exec {sys.executable} -I -c "{serve}" "$6"')
     with pytest.raises(UserError, match="does not know its own login"):
         LabelStudioServer(tmp_path, binary=impostor).start()
     assert running_server(tmp_path) is None
@@ -124,10 +125,12 @@ def test_a_server_that_does_not_know_our_login_is_refused(tmp_path: Path) -> Non
 def test_the_keeper_stops_a_program_that_ignores_the_polite_signal(tmp_path: Path) -> None:
     stubborn = program(tmp_path / "stubborn", "trap '' TERM; echo $$; while true; do sleep 0.1; done")
     keeper = ROOT / "connectors" / "label_studio" / "keeper.py"
-    hasty = f"import runpy, sys; sys.argv = ['keeper', {str(stubborn)!r}]; code = runpy.run_path({str(keeper)!r}); code['keep'].__globals__['PATIENCE_S'] = 0.3; code['keep'](sys.argv[1:])"
-    with subprocess.Popen(
-        [sys.executable, "-c", hasty], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as kept:
+    hasty = (
+        f"import runpy, sys; keep = runpy.run_path({str(keeper)!r})['keep'];"
+        f"keep.__globals__['PATIENCE_S'] = 0.3; keep([{str(stubborn)!r}])"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", hasty], stdin=pipe, stdout=pipe, text=True) as kept:
         assert kept.stdout is not None
         assert kept.stdin is not None
         pid = int(kept.stdout.readline())

@@ -29,7 +29,6 @@ from connectors.memory import MemoryTool
 from flows import machine
 from flows.context import Context
 from workspace.config import parse_config
-from workspace.errors import LeaseLost
 from workspace.facts import Facts, Lease
 from workspace.files import write_image
 from workspace.layout import Layout
@@ -42,7 +41,7 @@ SETTINGS = {
     "selection": {"budget": 2},
     "stopping": {"rounds": 2},
     "segmenter": {"name": "compact", "weights": None},
-    "propagation": {"steps": 3},
+    "propagation": {"decoder_steps": 3, "fusion_steps": 3},
     "lease": {"seconds": 1.0},
 }
 VIDEO = Video("clip-0123456789", "clip", "0123456789" * 6 + "abcd", FRAMES, WIDTH, HEIGHT, 10.0, ".png")
@@ -134,8 +133,6 @@ def in_child(work: Callable[[], int]) -> int:
         return child
     try:
         os._exit(work())
-    except LeaseLost:
-        os._exit(75)
     except BaseException:
         import traceback
 
@@ -180,11 +177,7 @@ def outcome(root: Path) -> dict[str, object]:
     with contextlib.closing(sqlite3.connect(root / "tool.db")) as connection:
         asked = dict(connection.execute("SELECT key, COUNT(*) FROM asked GROUP BY key").fetchall())
         tasks = connection.execute("SELECT COUNT(*) FROM task").fetchone()[0]
-    parts = [
-        str(p.relative_to(root))
-        for p in root.rglob("*.png")
-        if ".part" in p.name and "masks" in str(p) and model not in str(p)
-    ]
+    stray = [str(p.relative_to(root)) for p in root.rglob("*") if ".part" in p.name or "scratch" in p.name]
     return {
         "state": row.state.value,
         "selected": selected,
@@ -194,7 +187,7 @@ def outcome(root: Path) -> dict[str, object]:
         "masks_count": len(list(layout.masks(VIDEO.id, model).glob("[0-9]*.png"))),
         "asked": asked,
         "tasks": tasks,
-        "stray": parts,
+        "stray": stray,
     }
 
 

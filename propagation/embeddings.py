@@ -1,0 +1,62 @@
+"""One vector per frame, near for frames that look alike; for choosing diverse frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from propagation.canvas import canvas
+from propagation.devices import torch_device
+from propagation.segmenters import features
+from propagation.sources import FrameSource
+from workspace.config import PropagationConfig, SegmenterConfig
+
+_EMBEDDING_SIDE = 320
+_REGIONS = 4
+
+
+def embed(
+    frames: FrameSource, segmenter: SegmenterConfig, settings: PropagationConfig, beat: Callable[[float], None]
+) -> NDArray[np.float32]:
+    """returns: (N, D) float32, rows of length 1
+
+    Pretrained features: the mean of the coarsest map. Otherwise the mean and spread of colour and the strength of
+    edges in 4x4 regions of the frame. Centred over the video first: what all frames share tells none from another.
+    """
+    device = torch_device(settings.device)
+    backbone = features(segmenter, device, settings.seed)
+    rows = []
+    for index in range(len(frames)):
+        image = frames[index]
+        if backbone.pretrained:
+            sizes = canvas(image.shape[0], image.shape[1], min(segmenter.input_side, _EMBEDDING_SIDE))
+            with torch.inference_mode():
+                rows.append(backbone(sizes.to_input(image, device))[-1].mean(dim=(0, 2, 3)).cpu().numpy())
+        else:
+            rows.append(colour_and_texture(image))
+        beat((index + 1) / len(frames))
+    table = np.stack(rows).astype(np.float32)
+    if len(table) > 1:
+        table = table - table.mean(axis=0)
+    length = np.linalg.norm(table, axis=1, keepdims=True)
+    first = np.zeros_like(table)
+    first[:, 0] = 1  # a frame that is the very mean (all frames alike, say) still gets a direction
+    return np.where(length > 1e-6, table / np.maximum(length, 1e-6), first).astype(np.float32)
+
+
+def colour_and_texture(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """image: (H, W, 3) uint8;  returns: (4*4*8,) float32; per region mean and spread of RGB and mean |d/dx|, |d/dy|"""
+    small = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    grey = small.mean(axis=2)
+    across = np.abs(np.diff(grey, axis=1, append=grey[:, -1:]))
+    down = np.abs(np.diff(grey, axis=0, append=grey[-1:]))
+    side = 64 // _REGIONS
+    maps = np.concatenate([small, across[..., None], down[..., None]], axis=2)
+    regions = maps.reshape(_REGIONS, side, _REGIONS, side, 5)
+    mean = regions.mean(axis=(1, 3))
+    spread = regions[..., :3].std(axis=(1, 3))
+    return np.concatenate([mean, spread], axis=2).reshape(-1).astype(np.float32)

@@ -1,0 +1,152 @@
+"""Masks for all frames, from the labels of some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from propagation.canvas import Canvas, canvas
+from propagation.devices import torch_device
+from propagation.fit import fit
+from propagation.fusion import flow_only_mask, fuse_sides, side_tensor
+from propagation.model import Model, from_bytes, index_of_class
+from propagation.segmenters import Features, features
+from propagation.sources import FlowSource, FrameSource
+from propagation.warp import Side, pack, read, remembering, travel, unpack
+from workspace.config import PropagationConfig, SegmenterConfig
+from workspace.mask import UNKNOWN, MaskArray
+
+__all__ = ["FramePrediction", "Scratch", "fit", "propagate"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FramePrediction:
+    """What we believe about one frame.
+
+    mask: (H, W) uint8 class ids; the people's pixels are in it as they gave them
+    probabilities: (K, ceil(H/s), ceil(W/s)) float16, s = settings.probability_stride, averages over s by s pixels
+    warped_mask: (H, W) uint8, by flow alone: the baseline; class 0 where no label arrives
+    """
+
+    index: int
+    mask: MaskArray
+    probabilities: NDArray[np.float16]
+    warped_mask: MaskArray
+
+
+class Scratch(Protocol):
+    """What one pass over the video leaves for the next, on disk in the product: memory never grows with the length."""
+
+    def put(self, name: str, array: NDArray[Any]) -> None: ...
+
+    def get(self, name: str) -> NDArray[Any]: ...
+
+
+def propagate(
+    frames: FrameSource,
+    labels: Mapping[int, MaskArray],
+    flow: FlowSource,
+    classes: int,
+    segmenter: SegmenterConfig,
+    settings: PropagationConfig,
+    model: bytes | None,
+    scratch: Scratch,
+    wanted: Collection[int] | None,
+    beat: Callable[[float], None],
+) -> Iterator[FramePrediction]:
+    """Every frame (or the `wanted` ones), in order.
+
+    model: of `fit` with the same labels and segmenter; None: flow alone. Two passes: from the end, which leaves the
+    labels of later frames in `scratch` as later-NNNNNN, (H, W, 4) uint8 per wanted frame; then from the beginning.
+    """
+    height, width = frames[0].shape[:2]
+    wished = sorted(set(range(len(frames)) if wanted is None else wanted))
+    if not wished:
+        return
+    device = torch_device(settings.device)
+    fitted: tuple[Model, Features] | None = None
+    if model is not None:
+        backbone = features(segmenter, device, settings.seed)
+        fitted = (from_bytes(model, backbone, device), backbone)
+    sizes = canvas(height, width, segmenter.input_side)
+    image_of = remembering(frames.__getitem__, 3 * height * width)
+    label_of = remembering(labels.__getitem__, height * width)
+    chosen = frozenset(wished)
+
+    backward = range(len(frames) - 1, wished[0] - 1, -1)
+    for done, (index, _, track) in enumerate(travel(backward, labels, flow, (height, width))):
+        if index in chosen:
+            scratch.put(f"later-{index:06d}", pack(read(track, index, image_of(index), label_of, image_of)))
+        beat(0.3 * (done + 1) / len(backward))
+    forward = range(wished[-1] + 1)
+    for done, (index, _, track) in enumerate(travel(forward, labels, flow, (height, width))):
+        if index in chosen:
+            image = image_of(index)
+            earlier = unpack(pack(read(track, index, image, label_of, image_of)))  # rounded like the other side
+            sides = (earlier, unpack(scratch.get(f"later-{index:06d}")))
+            given = labels[index] if index in labels else None
+            yield _predict(index, image, sides, given, classes, sizes, fitted, settings.probability_stride, device)
+        beat(0.3 + 0.7 * (done + 1) / len(forward))
+
+
+def _predict(
+    index: int,
+    image: NDArray[np.uint8],
+    sides: tuple[Side, Side],
+    given: MaskArray | None,
+    classes: int,
+    sizes: Canvas,
+    fitted: tuple[Model, Features] | None,
+    stride: int,
+    device: torch.device,
+) -> FramePrediction:
+    ids = tuple(range(classes)) if fitted is None else fitted[0].classes
+    with torch.inference_mode():
+        probability = _probability(image, sides, ids, sizes, fitted, device)
+        best = probability[0].argmax(dim=0).cpu().numpy()
+        coarse = torch.zeros((classes, -(-sizes.height // stride), -(-sizes.width // stride)), device=device)
+        if given is not None:
+            channel = torch.from_numpy(index_of_class(ids)[given].astype(np.int64)).to(device)
+            known = (channel != UNKNOWN)[None, None]
+            sure = torch.zeros_like(probability).scatter_(1, torch.where(known[0], channel, 0)[None], 1.0)
+            probability = torch.where(known, sure, probability)
+        coarse[list(ids)] = F.avg_pool2d(probability, stride, ceil_mode=True, count_include_pad=False)[0]
+        probabilities = coarse.half().cpu().numpy()
+    mask = np.array(ids, np.uint8)[best]
+    warped = flow_only_mask(sides)
+    warped = np.where(warped == UNKNOWN, np.uint8(0), warped)
+    if given is not None:
+        mask, warped = (np.where(given != UNKNOWN, given, by_us) for by_us in (mask, warped))
+    return FramePrediction(index, mask, probabilities, warped)
+
+
+def _probability(
+    image: NDArray[np.uint8],
+    sides: tuple[Side, Side],
+    ids: tuple[int, ...],
+    sizes: Canvas,
+    fitted: tuple[Model, Features] | None,
+    device: torch.device,
+) -> Tensor:
+    """(1, K, H, W) over the classes `ids`."""
+    table = index_of_class(ids)
+    first, second = (torch.from_numpy(side_tensor(side, table))[None].to(device) for side in sides)
+    warped = fuse_sides((first, second), len(ids))
+    if fitted is None:
+        return warped.log_probability.exp()
+    model, backbone = fitted
+    opinion = model.opinion(backbone, sizes, image, device)
+    at_work = warped
+    if sizes.work != (sizes.height, sizes.width):
+        packed = (sizes.to_work(pack(side), nearest=True) for side in sides)
+        first, second = (torch.from_numpy(side_tensor(unpack(side), table))[None].to(device) for side in packed)
+        at_work = fuse_sides((first, second), len(ids))
+    added = model.added(sizes.to_work(image, nearest=False), at_work, opinion)
+    return torch.softmax(warped.log_probability + sizes.from_work(added), dim=1)

@@ -1,0 +1,181 @@
+"""A person's browser: what Label Studio's own page makes of our project, in a real Chromium over its debugging port."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from connectors.label_studio.labeling_config import label_texts
+from connectors.label_studio.server import LabelStudioServer
+from connectors.label_studio.tool import LabelStudioTool
+from connectors.labeling_tool import Question
+from workspace.sample import Sample, question_key
+
+pytestmark = [
+    pytest.mark.label_studio,
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("label_studio"),
+]
+
+H, W = 120, 160
+NAMES = ("road", ' "a<b>&"  😀 ', "$image", "{{idx}} line\nbreak", "sky")
+
+
+class Page:
+    """One tab: evaluates JavaScript, waits, presses the mouse."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._number = 0
+
+    def command(self, method: str, **parameters: Any) -> Any:
+        self._number += 1
+        self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
+        while True:
+            answer = json.loads(self._socket.recv(timeout=60))
+            if answer.get("id") == self._number:
+                assert "error" not in answer, answer
+                return answer["result"]
+
+    def evaluate(self, script: str) -> Any:
+        result = self.command("Runtime.evaluate", expression=script, returnByValue=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    def wait_for(self, script: str, seconds: float = 60) -> Any:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            value = self.evaluate(script)
+            if value:
+                return value
+            time.sleep(0.25)
+        body = self.evaluate("document.body.innerText.slice(0, 2000)")
+        raise AssertionError(f"never true: {script}\n{body}")
+
+    def drag(self, points: list[tuple[float, float]]) -> None:
+        self._mouse("mousePressed", *points[0])
+        for x, y in points[1:]:
+            self._mouse("mouseMoved", x, y)
+        self._mouse("mouseReleased", *points[-1])
+
+    def _mouse(self, kind: str, x: float, y: float) -> None:
+        held = {"button": "left", "buttons": 1, "clickCount": 1}
+        self.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, **held)
+
+
+@pytest.fixture
+def page(tmp_path: Path, label_studio_server: LabelStudioServer) -> Iterator[Page]:
+    """A tab of a fresh browser, logged in."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        if os.environ.get("CI") or os.environ.get("FEWCLICKS_REQUIRE_REAL") == "1":
+            pytest.fail("there is no chromium here")
+        pytest.skip("there is no chromium here")
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1400,1000"]
+    command = [program, *options, "--remote-debugging-port=0", f"--user-data-dir={tmp_path / 'profile'}", "about:blank"]
+    port_file = tmp_path / "profile" / "DevToolsActivePort"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
+        try:
+            deadline = time.monotonic() + 60
+            while not port_file.exists() or not port_file.read_text().strip():
+                assert time.monotonic() < deadline, "chromium did not start"
+                time.sleep(0.1)
+            port = port_file.read_text().split()[0]
+            (tab,) = [t for t in httpx.get(f"http://127.0.0.1:{port}/json").json() if t["type"] == "page"]
+            with connect(tab["webSocketDebuggerUrl"], max_size=None, proxy=None) as socket:
+                opened = Page(socket)
+                for name, value in _login(label_studio_server).items():
+                    opened.command("Network.setCookie", name=name, value=value, url=label_studio_server.url)
+                yield opened
+        finally:
+            browser.kill()
+
+
+def _login(server: LabelStudioServer) -> dict[str, str]:
+    with httpx.Client(base_url=server.url, follow_redirects=True) as browser:
+        form = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get("/user/login/").text)
+        assert form is not None
+        fields = {"csrfmiddlewaretoken": form[1], "email": server.email, "password": server.password}
+        browser.post("/user/login/", data=fields)
+        return dict(browser.cookies)
+
+
+SUBMIT = "document.querySelector('[data-testid=\"bottombar-submit-button\"]')"
+
+
+def test_a_person_sees_the_classes_and_the_prediction_corrects_it_and_submits(
+    page: Page, make_label_studio_tool: Callable[..., LabelStudioTool], label_studio_server: LabelStudioServer
+) -> None:
+    folder = label_studio_server.workspace_root / "videos" / "brow ser"
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = np.zeros((H, W), np.uint8)
+    shown[:, 50:] = 1
+    shown[60:, 100:] = 2
+    questions = []
+    for frame in range(2):
+        image = folder / f"{frame:06d}.png"
+        cv2.imwrite(str(image), np.full((H, W, 3), 90, np.uint8))
+        sample = Sample(frame)
+        key = question_key("street-0a1b2c3d4e", 1, sample)
+        questions.append(Question(key, "street-0a1b2c3d4e", "S", 1, sample, image, H, W, shown, "m"))
+    tool = make_label_studio_tool(NAMES)
+    tool.push(questions, lambda: None)
+
+    page.command("Page.navigate", url=tool.link([q.key for q in questions]))
+    page.wait_for(f"!!{SUBMIT} && document.querySelectorAll('.lsf-outliner-item').length >= 3")
+    script = "JSON.stringify([...document.querySelectorAll('.lsf-label')].map(e => e.innerText))"
+    labels = [re.sub(r"\s+", " ", text).strip() for text in json.loads(page.evaluate(script))]
+    # each label is followed by its hotkey where it has one; brush first, then polygon
+    for k, text in enumerate(label_texts(NAMES)):
+        assert labels[k] == f"{text} {k + 1}"
+        assert labels[len(NAMES) + k].startswith(text)
+    page.wait_for("document.querySelector('.konvajs-content canvas')?.width > 100")  # the image has come
+
+    # the first frame is accepted as it is
+    page.evaluate(f"{SUBMIT}.click()")
+    first = questions[0].key
+    deadline = time.monotonic() + 30
+    while tool.progress([first]).open:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    (answer,) = tool.pull([first])
+    np.testing.assert_array_equal(answer.mask, shown)
+    assert answer.changed_regions == 0
+    assert answer.seconds > 0
+
+    # in the second one, a stroke of another class goes over the middle
+    second = questions[1].key
+    page.wait_for(f"!!{SUBMIT} && !{SUBMIT}.disabled && document.querySelectorAll('.lsf-outliner-item').length >= 3")
+    time.sleep(1)
+    page.evaluate("document.querySelectorAll('.lsf-label')[4].click()")
+    time.sleep(0.5)
+    box = "document.querySelector('.konvajs-content').getBoundingClientRect()"
+    x, y, width, height = json.loads(page.evaluate(f"(r => JSON.stringify([r.x, r.y, r.width, r.height]))({box})"))
+    page.drag([(x + width * f, y + height * 0.5) for f in (0.2, 0.3, 0.4, 0.5, 0.6)])
+    page.wait_for("document.querySelectorAll('.lsf-outliner-item').length >= 4")
+    page.evaluate(f"{SUBMIT}.click()")
+    deadline = time.monotonic() + 30
+    while tool.progress([second]).open:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    (answer,) = tool.pull([second])
+    assert answer.mask is not None
+    stroke = answer.mask == 4
+    assert stroke[H // 2, int(W * 0.25) : int(W * 0.55)].all()
+    assert 0 < stroke.sum() < H * W / 3
+    np.testing.assert_array_equal(answer.mask[~stroke], shown[~stroke])
+    assert answer.changed_regions == 1
