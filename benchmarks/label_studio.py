@@ -3,6 +3,7 @@
 python -m benchmarks.label_studio FOLDER --rounds 4 --budget 3 --workspace run --out run.json
 
 Prints a table per round, the wall time of each step, and peak memory; the workspace stays, to be looked at.
+Killed and started again with the same options it goes on where it was.
 """
 
 from __future__ import annotations
@@ -45,8 +46,6 @@ def main(arguments: list[str] | None = None) -> None:
     console = Console(stderr=True)
     folder = open_measured_folder(options.folder)
     layout = Layout(options.workspace.resolve())
-    if layout.config_file.exists():
-        raise UserError(f"{layout.root} holds a project already.", "Give --workspace a new folder.")
     began = time.monotonic()
     video = _prepare(layout, folder, options, console)
     use_embedded(layout.prefect_home)
@@ -84,6 +83,8 @@ def _prepare(layout: Layout, folder: MeasuredFolder, options: argparse.Namespace
         "segmenter": segmenter_of(options),
     }
     config = parse_config(values, "The benchmark's command line")
+    if layout.config_file.exists() and layout.config() != config:
+        raise UserError(f"{layout.root} holds another project.", "Give --workspace a new folder.")
     write_bytes(layout.config_file, yaml.safe_dump(values, sort_keys=False).encode())
     layout.videos.mkdir(parents=True, exist_ok=True)
     facts = Facts.open(layout.database_file)

@@ -53,7 +53,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Which of the asked keys have at least one finished answer (skipped counts), are open, or are gone from the tool."""
+    """Which of the asked keys have a finished answer (skipped counts), are open, or are gone from the tool."""
 
     answered: frozenset[str]
     open: frozenset[str]
@@ -77,7 +77,7 @@ class LabelingTool(Protocol):
         """How far people are. A key that was deleted by hand is `gone`."""
 
     def pull(self, keys: Collection[str]) -> Iterator[Answer]:
-        """Every finished answer to these keys, in order of annotation id; several per key where several people answered."""
+        """Every finished answer to these keys, in order of annotation id; several per key if several people answered."""
 
     def link(self, keys: Collection[str]) -> str:
         """Where a person clicks to answer these; an address or a sentence."""

@@ -37,13 +37,13 @@ def export(
 
     layout = Layout(folder.resolve())
     config = layout.config()
-    facts = Facts.open(layout.database_file)
-    rows = [facts.video(video)] if video else facts.videos()
-    if not rows:
-        raise UserError(f"{layout.root} has no videos.", f"Add one with `fewclicks add {folder} VIDEO`.")
     wanted = [item.value for item in formats or list(Format)]
-    for row in rows:
-        with progress_bars(Console(stderr=True)) as show:
-            paths = export_video(layout, config, facts, row.video, wanted, out or layout.exports, show)
-        for path in paths:
-            print(path)
+    with Facts.open(layout.database_file) as facts:
+        rows = [facts.video(video)] if video else facts.videos()
+        if not rows:
+            raise UserError(f"{layout.root} has no videos.", f"Add one with `fewclicks add {folder} VIDEO`.")
+        for row in rows:
+            with progress_bars(Console(stderr=True)) as show:
+                paths = export_video(layout, config, facts, row.video, wanted, out or layout.exports, show)
+            for path in paths:
+                print(path)

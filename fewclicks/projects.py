@@ -46,19 +46,19 @@ def add(
 
     layout = Layout(folder.resolve())
     config = layout.config()
-    facts = Facts.open(layout.database_file)
     console = Console(stderr=True)
     failures: list[UserError] = []
-    for path in videos:
-        try:
-            with progress_bars(console) as show:
-                added = add_video(layout, facts, config.frames, path, show)
-        except UserError as failure:
-            failures.append(failure)
-            continue
-        video = added.video
-        size = f"{video.frames} frames of {video.width}x{video.height}"
-        print(f"{video.id}: {size}" if added.new else f"{video.id}: is in the project already ({size})")
+    with Facts.open(layout.database_file) as facts:
+        for path in videos:
+            try:
+                with progress_bars(console) as show:
+                    added = add_video(layout, facts, config.frames, path, show)
+            except UserError as failure:
+                failures.append(failure)
+                continue
+            video = added.video
+            size = f"{video.frames} frames of {video.width}x{video.height}"
+            print(f"{video.id}: {size}" if added.new else f"{video.id}: is in the project already ({size})")
     for error in failures[:-1]:
         print(f"Error: {error}")
     if failures:

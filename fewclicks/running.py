@@ -102,9 +102,9 @@ def status(folder: Folder) -> None:
     table = Table(title=config.project.name)
     for heading in ("video", "frames", "state", "round", "asked", "answered", "skipped", "withdrawn", "clicks*"):
         table.add_column(heading, justify="left" if heading in ("video", "state") else "right")
-    facts = Facts.open(layout.database_file)
-    for values in project_rows(facts, config.stopping.rounds):
-        table.add_row(*map(str, values))
+    with Facts.open(layout.database_file) as facts:
+        for values in project_rows(facts, config.stopping.rounds):
+            table.add_row(*map(str, values))
     console = Console()
     console.print(table)
     console.print("* modelled: what correcting the shown prediction costs (docs/clicks.md)", style="dim")

@@ -34,9 +34,7 @@ def select(context: Context, lease: Lease) -> bool:
     settings = context.config.selection
     asked_frames = sorted({sample.frame for sample in asked(context.facts, video.id)})
     open_frames = np.setdiff1d(np.arange(video.frames), asked_frames)
-    reason = stop_reason(context.facts, video.id, lease.round - 1, context.config.stopping)
-    if reason is None and not len(open_frames):
-        reason = f"all {video.frames} frames were asked about"
+    reason = stop_reason(context.facts, video, lease.round - 1, context.config.stopping)
     if reason is not None:
         lease.commit(State.DONE, lease.round - 1, [NewEvent("done", {"reason": reason})])
         return True
@@ -67,9 +65,8 @@ def select(context: Context, lease: Lease) -> bool:
 
 def reopen(context: Context, lease: Lease) -> bool:
     """A finished video goes on when its stopping rule was loosened and there are frames left."""
-    if stop_reason(context.facts, lease.video, lease.round, context.config.stopping) is not None:
-        return False
-    if len(asked(context.facts, lease.video)) >= context.facts.video(lease.video).video.frames:
+    video = context.facts.video(lease.video).video
+    if stop_reason(context.facts, video, lease.round, context.config.stopping) is not None:
         return False
     lease.commit(State.SELECTING, lease.round + 1, [NewEvent("reopened", {})])
     return True

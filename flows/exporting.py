@@ -36,7 +36,7 @@ def export_video(
         return lambda done: show(f"exporting {what}", done / video.frames)
 
     def png() -> Path:
-        export_png(_masks(layout, video, model), folder / "masks", names, colors, beat("png"))
+        export_png(_masks(layout, video, model), folder, names, colors, beat("png"))
         return folder / "masks"
 
     def coco() -> Path:

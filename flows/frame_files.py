@@ -54,14 +54,20 @@ class FlowFiles:
     ) -> None:
         self._folder, self._frames, self._compute = folder, frames, compute
 
+    def has(self, source: int, target: int) -> bool:
+        return self._file(source, target).exists()
+
     def __call__(self, source: int, target: int) -> NDArray[np.float32]:
-        path = self._folder / f"{source:06d}-{target:06d}.npy"
+        path = self._file(source, target)
         if path.exists():
             return read_array(path).astype(np.float32)
         # rounded before first use, so that a resumed run sees the very same numbers
         flow = self._compute(self._frames[source], self._frames[target]).astype(np.float16)
         write_array(path, flow)
         return flow.astype(np.float32)
+
+    def _file(self, source: int, target: int) -> Path:
+        return self._folder / f"{source:06d}-{target:06d}.npy"
 
 
 class ScratchFiles:

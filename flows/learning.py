@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -47,10 +48,12 @@ def fit(context: Context, lease: Lease) -> bool:
     path = context.layout.model(video.id, model)
     if not path.exists():
         frames = FrameFiles(context.layout, video)
+        flow = _flow(context, video, frames)
+        _compute_flow(flow, video, beating(context, lease, "optical flow"))
         data = fit_segmenter(
             frames,
             labels,
-            _flow(context, video, frames),
+            flow,
             len(context.config.project.classes),
             context.config.segmenter,
             context.config.propagation,
@@ -98,7 +101,7 @@ def propagate(context: Context, lease: Lease) -> bool:
             _save(prediction, masks, probabilities)
     lease.check()
     _tidy(context.layout.video(video.id), model)
-    reason = stop_reason(context.facts, video.id, lease.round, context.config.stopping)
+    reason = stop_reason(context.facts, video, lease.round, context.config.stopping)
     seconds = round(time.monotonic() - began, 3)
     events = [NewEvent("propagated", {"model": model, "frames": video.frames, "seconds": seconds})]
     if reason is None:
@@ -121,6 +124,15 @@ def _labels(context: Context, video: Video) -> LabelSet:
 def _flow(context: Context, video: Video, frames: FrameFiles) -> FlowFiles:
     side = context.config.propagation.flow_max_side
     return FlowFiles(context.layout.flow(video.id) / f"dis-{side}", frames, partial(dis_flow, max_side=side))
+
+
+def _compute_flow(flow: FlowFiles, video: Video, beat: Callable[[float], None]) -> None:
+    """Both directions of every pair of neighbours; those that are there already cost a look at the folder."""
+    for index in range(video.frames - 1):
+        if not flow.has(index, index + 1) or not flow.has(index + 1, index):
+            flow(index, index + 1)
+            flow(index + 1, index)
+        beat((index + 1) / video.frames)
 
 
 def _previous_model(layout: Layout, video: str, model: str) -> bytes | None:

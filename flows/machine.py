@@ -75,7 +75,7 @@ def _moved(context: Context, lease: Lease, run: RunStep) -> bool:
 def has_work(context: Context, row: VideoState) -> bool:
     """Whether `advance` would do anything now, found out without taking the lease."""
     if row.state is State.DONE:
-        return stop_reason(context.facts, row.video.id, row.round, context.config.stopping) is None
+        return stop_reason(context.facts, row.video, row.round, context.config.stopping) is None
     if row.state is not State.WAITING:
         return True
     samples = asked_in(context.facts, row.video.id, row.round)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from workspace.config import StoppingConfig
 from workspace.facts import Facts
 from workspace.sample import Sample
+from workspace.video import Video
 
 
 def asked_in(facts: Facts, video: str, round_number: int) -> list[Sample]:
@@ -39,12 +40,14 @@ def clicks_spent(facts: Facts, video: str) -> int:
     return sum(event.payload["clicks"]["correcting"] for event in facts.events(video, "label"))
 
 
-def stop_reason(facts: Facts, video: str, finished_rounds: int, stopping: StoppingConfig) -> str | None:
+def stop_reason(facts: Facts, video: Video, finished_rounds: int, stopping: StoppingConfig) -> str | None:
     """Why the loop ends after `finished_rounds`, or None if it goes on."""
     if finished_rounds >= stopping.rounds:
         return f"{finished_rounds} rounds are done (stopping.rounds)"
     if stopping.clicks is not None:
-        spent = clicks_spent(facts, video)
+        spent = clicks_spent(facts, video.id)
         if spent >= stopping.clicks:
             return f"{spent} of {stopping.clicks} clicks are spent (stopping.clicks)"
+    if len({sample.frame for sample in asked(facts, video.id)}) >= video.frames:
+        return f"all {video.frames} frames were asked about"
     return None

@@ -46,6 +46,11 @@ class Canvas:
         bottom, right = h - self.height, w - self.width
         return np.pad(array, ((0, bottom), (0, right)) + ((0, 0),) * (array.ndim - 2), mode="edge")
 
+    def planes_to_work(self, planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(..., height, width) at the work size, each plane on its own, by nearest pixel."""
+        flat = planes.reshape(-1, self.height, self.width)
+        return np.stack([self.to_work(plane, nearest=True) for plane in flat]).reshape(*planes.shape[:-2], *self.work)
+
     def to_input(self, image: NDArray[np.uint8], device: torch.device) -> Tensor:
         """(height, width, 3) uint8 as (1, 3, *input) float32 in [0, 1]."""
         h, w = self.input

@@ -22,7 +22,7 @@ class PixelDecoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, channels: Sequence[int], classes: int, hidden: int = 128) -> None:
+    def __init__(self, channels: Sequence[int], classes: int, hidden: int = 96) -> None:
         super().__init__()
         self.channels = tuple(channels)
         width = sum(channels)

@@ -14,12 +14,12 @@ from propagation.canvas import Canvas, canvas, image_tensor
 from propagation.decoder import PixelDecoder, columns_at
 from propagation.devices import torch_device
 from propagation.flow import log_agreement
-from propagation.fusion import FusionHead, fuse_sides, side_tensor
-from propagation.losses import balancing_weights, flow_loss, label_loss
+from propagation.fusion import FusionHead, arrived_tensor, fuse
+from propagation.losses import balancing_weights, flow_loss, label_loss, overlap_loss
 from propagation.model import Model, checksum, from_bytes, index_of_class, to_bytes
 from propagation.segmenters import Features, features
 from propagation.sources import FlowSource, FrameSource
-from propagation.warp import pack, read, remembering, travel, unpack
+from propagation.warp import pack, read, remembering, travel
 from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.errors import UserError
 from workspace.mask import UNKNOWN, MaskArray
@@ -58,7 +58,7 @@ def fit(
     Raises UserError if no pixel is labeled. The same input gives the same bytes on the same kind of device.
 
     1. The decoder learns L_labels + flow_loss_weight * L_flow on pixels of the labeled frames and of frame pairs.
-    2. The fusion head learns L_labels on labeled frames as they look to someone who does not know their labels: labels
+    2. The fusion head learns L_labels (and the overlap of each class) on labeled frames as they look to someone who does not know their labels: labels
        warped from the *other* labeled frames only, and opinions of decoders that never saw them (cross-fitting).
        Otherwise it would learn to trust a decoder that knows these frames by heart.
     """
@@ -104,7 +104,7 @@ class _Bank:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Example:
-    """One labeled frame without its labels: image (*work, 3), target (*work) channels, sides packed, opinion (K, *grid)."""
+    """One labeled frame without its labels: image (*work, 3), target (*work) channels, sides packed (2, 4, *work), opinion (K, *grid)."""
 
     image: NDArray[np.uint8]
     target: NDArray[np.uint8]
@@ -277,7 +277,8 @@ def _examples(
         for done, (index, arriving, _) in enumerate(travel(order, labels, flow, shape)):
             if index in judges:
                 side = pack(read(arriving, index, image_of(index), label_of, image_of))
-                arrived[index].append(sizes.to_work(side, nearest=True))
+                side[:, 0] = table[side[:, 0]]
+                arrived[index].append(sizes.planes_to_work(side))
             beat(0.45 * (number + (done + 1) / len(order)))
     examples = []
     for number, (index, judge) in enumerate(judges.items()):
@@ -286,8 +287,6 @@ def _examples(
             opinion = torch.log_softmax(judge.dense(levels, sizes.grid), dim=1)[0].half().cpu().numpy()
         target = sizes.to_work(table[labels[index]], nearest=True)
         earlier, later = arrived[index]
-        for side in (earlier, later):
-            side[..., 0] = table[side[..., 0]]
         examples.append(_Example(sizes.to_work(frames[index], nearest=False), target, (earlier, later), opinion))
         beat(0.9 + 0.1 * (number + 1) / len(judges))
     return examples
@@ -304,19 +303,19 @@ def _fit_fusion(
     head = FusionHead(len(counts))
     head.to(device)
     weights = balancing_weights(torch.from_numpy(counts), _FUSION_BALANCE).to(device)
-    optimizer = torch.optim.AdamW(head.parameters(), lr=settings.learning_rate, weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=2 * settings.learning_rate, weight_decay=1e-3)
     steps = settings.fusion_steps
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps + 1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2 * settings.learning_rate, total_steps=steps + 1)
     queue: list[int] = []
     for step in range(steps):
         queue = queue or [int(i) for i in rng.permutation(len(examples))]
         image, target, sides, opinion = _crop(examples[queue.pop()], rng)
-        seen = [torch.from_numpy(side_tensor(unpack(side), _SAME))[None].to(device) for side in sides]
-        warped = fuse_sides((seen[0], seen[1]), len(counts))
+        warped = fuse(arrived_tensor(sides, _SAME).to(device), len(counts))
         said = torch.from_numpy(opinion)[None].to(device).float()
         added = head(image_tensor(image, device), warped, said)
         known = torch.from_numpy(target.astype(np.int64))[None].to(device)
-        _descend(label_loss(warped.log_probability + added, known, weights), optimizer, schedule)
+        logits = warped.log_probability + added
+        _descend(label_loss(logits, known, weights) + overlap_loss(logits, known), optimizer, schedule)
         beat((step + 1) / steps)
     return head.eval()
 
@@ -334,12 +333,12 @@ def _crop(
     here = np.s_[y : y + h, x : x + w]
     cell = np.s_[:, y // 2 : (y + h) // 2, x // 2 : (x + w) // 2]
     image, target, opinion = example.image[here], example.target[here], example.opinion[cell]
-    sides = [side[here] for side in example.sides]
+    sides = [side[(..., *here)] for side in example.sides]
     if rng.random() < 0.5:
         sides.reverse()
     if rng.random() < 0.5:
         image, target, opinion = image[:, ::-1], target[:, ::-1], opinion[..., ::-1]
-        sides = [side[:, ::-1] for side in sides]
+        sides = [side[..., ::-1] for side in sides]
     whole = np.ascontiguousarray
     return whole(image), whole(target), [whole(side) for side in sides], whole(opinion)
 

@@ -22,7 +22,7 @@ def dis_flow(source: NDArray[np.uint8], target: NDArray[np.uint8], max_side: int
     scale = min(1.0, max_side / max(height, width))
     small = (max(1, round(width * scale)), max(1, round(height * scale)))
     grey = [_padded(_grey(image, small)) for image in (source, target)]
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(grey[0], grey[1], None)
+    flow = _dis().calc(grey[0], grey[1], None)
     flow = flow[: small[1], : small[0]]
     if small != (width, height):
         flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -42,11 +42,12 @@ def log_agreement(flow: NDArray[np.float32], back: NDArray[np.float32]) -> NDArr
     height, width = flow.shape[:2]
     x, y = target_position(flow)
     returned = cv2.remap(back, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    error = np.square(flow + returned).sum(axis=2)
-    tolerance = 0.01 * (np.square(flow).sum(axis=2) + np.square(returned).sum(axis=2)) + 0.5
-    agreement = np.maximum(-error / tolerance, _WORST_LOG_AGREEMENT)
+    error = _squared_length(flow + returned)
+    tolerance = np.float32(0.01) * (_squared_length(flow) + _squared_length(returned)) + np.float32(0.5)
+    agreement = np.maximum(-error / tolerance, np.float32(_WORST_LOG_AGREEMENT))
     inside = (x > -0.5) & (y > -0.5) & (x < width - 0.5) & (y < height - 0.5)
-    return np.where(inside, agreement, np.float32(_WORST_LOG_AGREEMENT)).astype(np.float32, copy=False)
+    agreement[~inside] = _WORST_LOG_AGREEMENT
+    return agreement
 
 
 def target_position(flow: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -55,6 +56,21 @@ def target_position(flow: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDA
     x = flow[..., 0] + np.arange(width, dtype=np.float32)[None, :]
     y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
     return x, y
+
+
+def _dis() -> cv2.DISOpticalFlow:
+    """Down to the finest scale, which thin things need; that is paid for with fewer iterations and no wider patches."""
+    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis.setFinestScale(0)
+    dis.setPatchStride(4)
+    dis.setGradientDescentIterations(8)
+    dis.setVariationalRefinementIterations(1)
+    return dis
+
+
+def _squared_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    x, y = vectors[..., 0], vectors[..., 1]  # ten times as fast as a sum over so short an axis
+    return x * x + y * y
 
 
 def _grey(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

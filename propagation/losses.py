@@ -21,6 +21,22 @@ def label_loss(logits: Tensor, labels: Tensor, class_weights: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels, weight=class_weights, ignore_index=UNKNOWN)
 
 
+def overlap_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """1 - Dice overlap, averaged over the classes that are labeled here; blind to what nobody labeled.
+
+    logits: (B, K, H, W);  labels: (B, H, W) int64, 255 unknown;  returns: scalar, 0 if nothing is labeled
+        loss = mean_k  1 - (2 sum(p_k g_k) + 1) / (sum(p_k) + sum(g_k) + 1)        sums over known pixels
+    Milletari et al. 2016 (V-Net), arXiv:1606.04797. It counts a thin class as much as a wide one, as mIoU does.
+    """
+    known = (labels != UNKNOWN)[:, None]
+    p = torch.softmax(logits, dim=1) * known
+    g = F.one_hot(torch.where(known[:, 0], labels, 0), logits.shape[1]).movedim(-1, 1) * known
+    size = g.sum(dim=(0, 2, 3))
+    dice = (2 * (p * g).sum(dim=(0, 2, 3)) + 1) / (p.sum(dim=(0, 2, 3)) + size + 1)
+    here = size > 0
+    return ((1 - dice) * here).sum() / here.sum().clamp(min=1)
+
+
 def flow_loss(here: Tensor, there: Tensor, agrees: Tensor) -> Tensor:
     """Squared difference of the class probabilities at both ends of a flow vector, where the flow is to be believed.
 

@@ -15,11 +15,11 @@ from torch import Tensor
 from propagation.canvas import Canvas, canvas
 from propagation.devices import torch_device
 from propagation.fit import fit
-from propagation.fusion import flow_only_mask, fuse_sides, side_tensor
+from propagation.fusion import arrived_tensor, flow_only_mask, fuse
 from propagation.model import Model, from_bytes, index_of_class
 from propagation.segmenters import Features, features
 from propagation.sources import FlowSource, FrameSource
-from propagation.warp import Side, pack, read, remembering, travel, unpack
+from propagation.warp import pack, read, remembering, travel
 from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.mask import UNKNOWN, MaskArray
 
@@ -39,6 +39,9 @@ class FramePrediction:
     mask: MaskArray
     probabilities: NDArray[np.float16]
     warped_mask: MaskArray
+
+
+_SAME = np.arange(256, dtype=np.uint8)
 
 
 class Scratch(Protocol):
@@ -64,7 +67,7 @@ def propagate(
     """Every frame (or the `wanted` ones), in order.
 
     model: of `fit` with the same labels and segmenter; None: flow alone. Two passes: from the end, which leaves the
-    labels of later frames in `scratch` as later-NNNNNN, (H, W, 4) uint8 per wanted frame; then from the beginning.
+    labels of later frames in `scratch` as later-NNNNNN, (2, 4, H, W) uint8 per wanted frame; then from the beginning.
     """
     height, width = frames[0].shape[:2]
     wished = sorted(set(range(len(frames)) if wanted is None else wanted))
@@ -89,8 +92,7 @@ def propagate(
     for done, (index, _, track) in enumerate(travel(forward, labels, flow, (height, width))):
         if index in chosen:
             image = image_of(index)
-            earlier = unpack(pack(read(track, index, image, label_of, image_of)))  # rounded like the other side
-            sides = (earlier, unpack(scratch.get(f"later-{index:06d}")))
+            sides = (pack(read(track, index, image, label_of, image_of)), scratch.get(f"later-{index:06d}"))
             given = labels[index] if index in labels else None
             yield _predict(index, image, sides, given, classes, sizes, fitted, settings.probability_stride, device)
         beat(0.3 + 0.7 * (done + 1) / len(forward))
@@ -99,7 +101,7 @@ def propagate(
 def _predict(
     index: int,
     image: NDArray[np.uint8],
-    sides: tuple[Side, Side],
+    sides: tuple[NDArray[np.uint8], NDArray[np.uint8]],
     given: MaskArray | None,
     classes: int,
     sizes: Canvas,
@@ -120,7 +122,7 @@ def _predict(
         coarse[list(ids)] = F.avg_pool2d(probability, stride, ceil_mode=True, count_include_pad=False)[0]
         probabilities = coarse.half().cpu().numpy()
     mask = np.array(ids, np.uint8)[best]
-    warped = flow_only_mask(sides)
+    warped = flow_only_mask(arrived_tensor(sides, _SAME))
     warped = np.where(warped == UNKNOWN, np.uint8(0), warped)
     if given is not None:
         mask, warped = (np.where(given != UNKNOWN, given, by_us) for by_us in (mask, warped))
@@ -129,7 +131,7 @@ def _predict(
 
 def _probability(
     image: NDArray[np.uint8],
-    sides: tuple[Side, Side],
+    sides: tuple[NDArray[np.uint8], NDArray[np.uint8]],
     ids: tuple[int, ...],
     sizes: Canvas,
     fitted: tuple[Model, Features] | None,
@@ -137,16 +139,14 @@ def _probability(
 ) -> Tensor:
     """(1, K, H, W) over the classes `ids`."""
     table = index_of_class(ids)
-    first, second = (torch.from_numpy(side_tensor(side, table))[None].to(device) for side in sides)
-    warped = fuse_sides((first, second), len(ids))
+    warped = fuse(arrived_tensor(sides, table).to(device), len(ids))
     if fitted is None:
         return warped.log_probability.exp()
     model, backbone = fitted
     opinion = model.opinion(backbone, sizes, image, device)
     at_work = warped
     if sizes.work != (sizes.height, sizes.width):
-        packed = (sizes.to_work(pack(side), nearest=True) for side in sides)
-        first, second = (torch.from_numpy(side_tensor(unpack(side), table))[None].to(device) for side in packed)
-        at_work = fuse_sides((first, second), len(ids))
+        packed = [sizes.planes_to_work(side) for side in sides]
+        at_work = fuse(arrived_tensor(packed, table).to(device), len(ids))
     added = model.added(sizes.to_work(image, nearest=False), at_work, opinion)
     return torch.softmax(warped.log_probability + sizes.from_work(added), dim=1)

@@ -27,25 +27,27 @@ _DISTANCE_STEPS = 16.0  # a stored distance is 16 log2(1 + frames): 255 is over 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
-    """Where each pixel of one frame comes from.
+    """Where each pixel of one frame comes from: its last source on the way, and the one before that.
 
-    state: (H, W, 4) float32: source frame (-1: none), y and x in it in pixels, log of the reliability (<= 0)
+    Two sources tell more than one: people draw a boundary a little differently in each frame, and the older source may
+    have escaped an occlusion.
+    states: two of (H, W, 4) float32: source frame (-1: none), y and x in it in pixels, log of the reliability (<= 0)
     """
 
-    state: NDArray[np.float32]
+    states: tuple[NDArray[np.float32], NDArray[np.float32]]
 
     @property
     def empty(self) -> bool:
-        return not bool((self.state[..., _FRAME] >= 0).any())
+        return not bool((self.states[0][..., _FRAME] >= 0).any())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Side:
-    """The labels that reach one frame from one side of it (earlier or later frames).
+class Arrival:
+    """The labels that reach one frame along one track, from one source each.
 
     classes: (H, W) uint8, 255 where no label arrives;  log_reliability: (H, W) float32 in [-8, 0]
-    distance: (H, W) float32, frames travelled;  residual: (H, W) float32 in [0, 1], mean absolute difference between the
-    colour here and at the source
+    distance: (H, W) float32, frames travelled;  residual: (H, W) float32 in [0, 1], absolute difference in colour (as
+    luma weighs it) between here and the source
     Where no label arrives the last three are -8, 0 and 1.
     """
 
@@ -58,7 +60,7 @@ class Side:
 def no_track(height: int, width: int) -> Track:
     state = np.zeros((height, width, 4), np.float32)
     state[..., _FRAME] = _NOWHERE
-    return Track(state)
+    return Track((state, state))
 
 
 def follow(track: Track, flow: NDArray[np.float32], agreement: NDArray[np.float32]) -> Track:
@@ -68,33 +70,45 @@ def follow(track: Track, flow: NDArray[np.float32], agreement: NDArray[np.float3
     agreement: (H, W) log agreement of that flow. What falls between pixels is kept: the nearest pixel's source plus the
     remainder, exact for translations.
     """
-    height, width = flow.shape[:2]
     x, y = target_position(flow)
     column, row = np.rint(x), np.rint(y)
-    state = cv2.remap(
-        track.state,
+    first, second = (_followed(state, x, y, column, row, agreement) for state in track.states)
+    return Track((first, second))
+
+
+def _followed(
+    state: NDArray[np.float32],
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    column: NDArray[np.float32],
+    row: NDArray[np.float32],
+    agreement: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    if not (state[..., _FRAME] >= 0).any():
+        return state
+    moved = cv2.remap(
+        state,
         column,
         row,
         cv2.INTER_NEAREST,
         borderMode=cv2.BORDER_REPLICATE,  # from outside the frame: the pixel at its edge, of low reliability
     )
-    state[..., _Y] += y - row
-    state[..., _X] += x - column
-    state[..., _LOG_RELIABILITY] += agreement
-    np.maximum(state[..., _LOG_RELIABILITY], _LOG_RELIABILITY_FLOOR, out=state[..., _LOG_RELIABILITY])
-    assert state.shape == (height, width, 4)
-    return Track(state)
+    moved[..., _Y] += y - row
+    moved[..., _X] += x - column
+    moved[..., _LOG_RELIABILITY] = np.maximum(moved[..., _LOG_RELIABILITY] + agreement, _LOG_RELIABILITY_FLOOR)
+    return np.asarray(moved, np.float32)
 
 
 def restart(track: Track, index: int, labeled: NDArray[np.bool_]) -> Track:
-    """The track in which the `labeled` (H, W) pixels of frame `index` are their own source."""
+    """The track in which the `labeled` (H, W) pixels of frame `index` are their own source; what led there is second."""
     height, width = labeled.shape
     own = np.empty((height, width, 4), np.float32)
     own[..., _FRAME] = index
     own[..., _Y] = np.arange(height, dtype=np.float32)[:, None]
     own[..., _X] = np.arange(width, dtype=np.float32)[None, :]
     own[..., _LOG_RELIABILITY] = 0.0
-    return Track(np.where(labeled[..., None], own, track.state))
+    here = labeled[..., None]
+    return Track((np.where(here, own, track.states[0]), np.where(here, track.states[0], track.states[1])))
 
 
 def read(
@@ -103,21 +117,30 @@ def read(
     image: NDArray[np.uint8],
     label_of: Callable[[int], MaskArray],
     image_of: Callable[[int], NDArray[np.uint8]],
-) -> Side:
-    """The labels that a track brings to frame `index`.
+) -> tuple[Arrival, Arrival]:
+    """The labels that a track brings to frame `index`, from the last source and from the one before.
 
     image: (H, W, 3) of the frame;  label_of, image_of: the mask and the image of a source frame
     """
-    source = track.state[..., _FRAME]
-    height, width = source.shape
-    row = np.rint(track.state[..., _Y]).clip(0, height - 1).astype(np.int32)
-    column = np.rint(track.state[..., _X]).clip(0, width - 1).astype(np.int32)
+    first, second = (_read(state, index, image, label_of, image_of) for state in track.states)
+    return first, second
+
+
+def _read(
+    state: NDArray[np.float32],
+    index: int,
+    image: NDArray[np.uint8],
+    label_of: Callable[[int], MaskArray],
+    image_of: Callable[[int], NDArray[np.uint8]],
+) -> Arrival:
+    height, width = state.shape[:2]
+    source = state[..., _FRAME].astype(np.int32)
+    row = np.rint(state[..., _Y]).clip(0, height - 1).astype(np.int32)
+    column = np.rint(state[..., _X]).clip(0, width - 1).astype(np.int32)
     at = row * width + column
     classes = np.full((height, width), UNKNOWN, np.uint8)
     colour = image.copy()
-    for frame in np.unique(source):
-        if frame < 0:
-            continue
+    for frame in np.flatnonzero(np.bincount(source.reshape(-1) + 1)[1:]):
         here = source == frame
         if here.all():
             classes = label_of(int(frame)).reshape(-1)[at]
@@ -126,47 +149,43 @@ def read(
             classes[here] = label_of(int(frame)).reshape(-1)[at[here]]
             colour[here] = image_of(int(frame)).reshape(-1, 3)[at[here]]
     known = classes != UNKNOWN
-    residual = cv2.absdiff(image, colour).mean(axis=2, dtype=np.float32) / 255
-    return Side(
+    residual = cv2.cvtColor(cv2.absdiff(image, colour), cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    return Arrival(
         classes,
-        np.where(known, track.state[..., _LOG_RELIABILITY], np.float32(_LOG_RELIABILITY_FLOOR)),
-        np.where(known, np.abs(index - source), np.float32(0)),
+        np.where(known, state[..., _LOG_RELIABILITY], np.float32(_LOG_RELIABILITY_FLOOR)),
+        np.where(known, np.abs(index - source).astype(np.float32), np.float32(0)),
         np.where(known, residual, np.float32(1)),
     )
 
 
-def nothing_arrives(height: int, width: int) -> Side:
-    shape = (height, width)
-    return Side(
-        np.full(shape, UNKNOWN, np.uint8),
-        np.full(shape, _LOG_RELIABILITY_FLOOR, np.float32),
-        np.zeros(shape, np.float32),
-        np.ones(shape, np.float32),
-    )
-
-
-def pack(side: Side) -> NDArray[np.uint8]:
-    """(H, W, 4) uint8, a quarter of the size: what one pass over the video leaves to the other."""
+def pack(arrivals: tuple[Arrival, Arrival]) -> NDArray[np.uint8]:
+    """(2, 4, H, W) uint8, a quarter of the size: what one pass over the video leaves to the other."""
     return np.stack(
         [
-            side.classes,
-            np.rint(side.log_reliability * (255 / _LOG_RELIABILITY_FLOOR)).clip(0, 255).astype(np.uint8),
-            np.rint(_DISTANCE_STEPS * np.log2(1 + side.distance)).clip(0, 255).astype(np.uint8),
-            np.rint(side.residual * 255).clip(0, 255).astype(np.uint8),
-        ],
-        axis=2,
+            np.stack(
+                [
+                    arrival.classes,
+                    (arrival.log_reliability * np.float32(255 / _LOG_RELIABILITY_FLOOR) + 0.5).astype(np.uint8),
+                    _DISTANCE_STEP_OF[np.minimum(arrival.distance.astype(np.int64), len(_DISTANCE_STEP_OF) - 1)],
+                    (arrival.residual * 255 + np.float32(0.5)).astype(np.uint8),
+                ]
+            )
+            for arrival in arrivals
+        ]
     )
 
 
-def unpack(packed: NDArray[np.uint8]) -> Side:
-    """The `Side` of (H, W, 4) uint8: classes as they were, the rest to within half a step."""
-    steps = np.arange(256, dtype=np.float32)
-    return Side(
-        np.ascontiguousarray(packed[..., 0]),
-        (steps * (_LOG_RELIABILITY_FLOOR / 255))[packed[..., 1]],
-        (np.exp2(steps / _DISTANCE_STEPS) - 1)[packed[..., 2]],
-        (steps / 255)[packed[..., 3]],
-    )
+def unpack(packed: NDArray[np.uint8]) -> tuple[Arrival, Arrival]:
+    """The arrivals of (2, 4, H, W) uint8: classes as they were, the rest to within half a step."""
+    first, second = (Arrival(p[0], _LOG_RELIABILITY_OF[p[1]], _DISTANCE_OF[p[2]], _RESIDUAL_OF[p[3]]) for p in packed)
+    return first, second
+
+
+_STEPS = np.arange(256, dtype=np.float32)
+_LOG_RELIABILITY_OF = _STEPS * np.float32(_LOG_RELIABILITY_FLOOR / 255)
+_DISTANCE_OF = np.exp2(_STEPS / np.float32(_DISTANCE_STEPS)) - 1
+_RESIDUAL_OF = _STEPS / np.float32(255)
+_DISTANCE_STEP_OF = np.rint(_DISTANCE_STEPS * np.log2(1 + np.arange(60_000.0))).clip(0, 255).astype(np.uint8)
 
 
 def travel(

@@ -53,6 +53,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     for survivor in alive:
         survivor.kill()
     psutil.wait_procs(alive, timeout=5)
+    process.wait()
 
 
 @pytest.fixture
