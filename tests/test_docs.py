@@ -1,0 +1,108 @@
+"""Every command in the README and docs/ is real: it parses, and the quick ones are run as they stand there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer.main
+import yaml
+
+from connectors.h264_file import h264_file
+from fewclicks.app import app
+from workspace.config import parse_config
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`((?:fewclicks|python -m benchmarks|make) [^`]+)`")
+# what stands for a value in prose
+PLACES = {"DIR": "street", "FOLDER": "footage", "VIDEO": "clip.mp4", "VIDEO...": "clip.mp4", "FILE": "out.json"}
+
+
+def commands(page: Path) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    lines = [line.split("  #")[0].strip() for block in BLOCK.findall(text) for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")] + INLINE.findall(text)
+
+
+ALL = [(page.name, line) for page in PAGES for line in commands(page)]
+
+
+@pytest.mark.parametrize(("page", "line"), ALL)
+def test_every_command_parses(page: str, line: str) -> None:
+    words = [PLACES.get(word, word) for word in shlex.split(line, comments=True)]
+    while words and "=" in words[0] and not words[0].startswith("-"):
+        words = words[1:]  # VARIABLE=value in front
+    program, *arguments = words
+    if program == "fewclicks":
+        group = typer.main.get_command(app)
+        if arguments and not arguments[0].startswith("-"):
+            command = group.commands[arguments[0]]
+            needed = [p.name for p in command.params if p.required and p.param_type_name == "argument"]
+            if len(arguments) > 1 or not needed:
+                command.make_context(arguments[0], arguments[1:])
+    elif program == "make":
+        assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    elif words[:2] == ["python", "-m"]:
+        assert (ROOT / Path(words[2].replace(".", "/")).with_suffix(".py")).exists()
+        done = subprocess.run(
+            [sys.executable, "-m", words[2], "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0
+        for option in (word for word in words if word.startswith("--")):
+            assert option in done.stdout, option
+    else:
+        assert program in ("pip", "prefect", "export", "apt-get"), line  # other people's
+
+
+def test_the_readme_leads_to_a_project_with_a_video(tmp_path: Path) -> None:
+    """The quick lines of "Your own video", exactly as they stand there; serve and run have tests of their own."""
+    with h264_file(tmp_path / "clip.mp4", 10.0, 20) as write:
+        for level in range(5):
+            write(np.full((48, 64, 3), 50 * level, np.uint8))
+    quick = [line for _, line in ALL if re.match(r"fewclicks (init|add|status) street", line)]
+    assert len(quick) >= 3
+    for line in dict.fromkeys(quick):
+        done = subprocess.run(
+            [sys.executable, "-m", *shlex.split(line)], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+    assert (
+        "5 frames of 64x48"
+        in subprocess.run(
+            [sys.executable, "-m", "fewclicks", "add", "street", "clip.mp4"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
+
+
+def test_every_setting_that_is_named_exists() -> None:
+    default = yaml.safe_load((ROOT / "configs" / "default.yaml").read_text(encoding="utf-8"))
+    parse_config(default, "configs/default.yaml")
+    for page in PAGES:
+        for section, key in re.findall(r"`([a-z_]+)\.(?!yaml)([a-z_]+)[`:]", page.read_text(encoding="utf-8")):
+            assert key in default.get(section, {}), f"{page.name}: {section}.{key}"
+
+
+def test_every_strategy_and_segmenter_is_named_in_the_docs() -> None:
+    from propagation.segmenters import SEGMENTERS
+    from selection.strategies import STRATEGIES
+
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    missing = [name for name in (*STRATEGIES, *SEGMENTERS) if name not in text]
+    assert not missing
+
+
+def test_the_changelog_names_the_version() -> None:
+    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version is not None
+    assert f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
