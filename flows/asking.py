@@ -11,6 +11,7 @@ from connectors.labeling_tool import Answer, Question
 from flows.context import Context
 from flows.labels import label_payload
 from flows.rounds import asked_in, shown_model
+from flows.superpixel_files import superpixel_file, superpixel_ids
 from selection.clicks import correcting_clicks, drawing_clicks
 from workspace.errors import UserError
 from workspace.facts import Lease, NewEvent
@@ -102,6 +103,7 @@ def _questions(
             width=video.width,
             prediction=_shown(context, video, sample, model),
             model=model,
+            superpixels=superpixel_file(context, video, sample),
         )
 
 
@@ -121,12 +123,15 @@ def _store(context: Context, video: Video, round_number: int, sample: Sample, an
     file, known, clicks = None, 0, {"drawing": 0, "correcting": 0}
     if answer.mask is not None:
         mask = check_mask(answer.mask, video.height, video.width, len(context.config.project.classes))
+        ids = superpixel_ids(context, video, sample)
+        # what somebody painted beside the sample was not asked for, and not looked at by the click model
+        mask = np.where(sample.region(video.height, video.width, ids), mask, np.uint8(UNKNOWN))
         file, known = f"labels/{stem}.png", int((mask != UNKNOWN).sum())
         write_image(folder / file, mask)
         shown = _shown(context, video, sample, model)
         if shown is None:
             shown = np.full_like(mask, UNKNOWN)
-        drawing = drawing_clicks(mask, len(context.config.project.classes), sample)
+        drawing = drawing_clicks(mask, len(context.config.project.classes), sample, ids)
         clicks = {
             "drawing": drawing,
             "correcting": correcting_clicks(shown, mask, mask != UNKNOWN, drawing),
