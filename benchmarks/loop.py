@@ -42,11 +42,12 @@ def main(arguments: list[str] | None = None) -> None:
     check_writable(options.plot)
     console = Console(stderr=True)
     results = []
-    folders = [open_measured_folder(path) for path in options.folders]  # all are checked before the long work begins
-    for path, folder in zip(options.folders, folders, strict=True):
+    # all folders and words are checked before the long work begins
+    folders = [open_measured_folder(path) for path in options.folders]
+    configs = [[_config(folder.classes, name, options) for name in names] for folder in folders]
+    for path, folder, wanted in zip(options.folders, folders, configs, strict=True):
         runs = []
-        for name in names:
-            config = _config(folder.classes, name, options)
+        for config in wanted:
             chosen = config.selection
             console.print(
                 f"{folder.name}: {chosen.strategy}, {chosen.granularity}, {options.rounds} rounds of {chosen.budget}"

@@ -52,7 +52,9 @@ def select(context: Context, lease: Lease) -> bool:
         lease.commit(State.DONE, lease.round - 1, [NewEvent("done", {"reason": reason})])
         return True
     choice = (
-        _with_model(context, lease, video) if newest_model(context.facts, video.id) else _first(context, lease, video)
+        samples_with_model(context, lease, video)
+        if newest_model(context.facts, video.id)
+        else _first(context, lease, video)
     )
     if not choice.samples:
         nothing_left = {"reason": "everything was asked about", "exhausted": True}
@@ -109,7 +111,7 @@ def _first(context: Context, lease: Lease, video: Video) -> Choice:
     return Choice([Sample(int(open_frames[pick])) for pick in picks], FRAME, len(open_frames))
 
 
-def _with_model(context: Context, lease: Lease, video: Video) -> Choice:
+def samples_with_model(context: Context, lease: Lease, video: Video) -> Choice:
     """By what the newest masks and probabilities say about every open sample."""
     settings = context.config.selection
     names: tuple[str, ...] = MIXTURE if settings.granularity == MIXED else (settings.granularity,)
@@ -165,8 +167,8 @@ def _best_granularity(offers: dict[str, list[ScoredFrame]], clicks: float) -> tu
     """The granularity whose greedy picks promise the most gain for about the same clicks, and these picks."""
     promised = {}
     for name, frames in offers.items():
-        frame, box, gain, _, cost = _columns(frames)
-        picks = greedy_gain(frame, box, gain, cost, max(1, int(clicks)), clicks)
+        frame, box, gain, _, motion, cost = _columns(frames)
+        picks = greedy_gain(frame, box, motion, gain, cost, max(1, int(clicks)), clicks)
         spent = float(cost[picks.index].sum())
         # the last sample may not fit in, or a single frame cost more than the clicks: compare what a click buys
         promised[name] = (float(picks.gain.sum()) / spent if spent else 0.0, picks.index)
@@ -175,8 +177,9 @@ def _best_granularity(offers: dict[str, list[ScoredFrame]], clicks: float) -> tu
 
 
 def _frame_clicks(offers: dict[str, list[ScoredFrame]]) -> float:
-    """Expected clicks of a whole frame, on average."""
-    return float(np.mean(_columns(offers[FRAME])[4])) if any(len(f.scores.cost) for f in offers[FRAME]) else 0.0
+    """Expected clicks of a whole frame, on average; 0 if none is left to ask."""
+    cost = np.concatenate([scored.scores.cost for scored in offers[FRAME]])
+    return float(cost.mean()) if len(cost) else 0.0
 
 
 def _candidates(
@@ -187,7 +190,7 @@ def _candidates(
     offered: list[ScoredFrame],
     asked_of: dict[int, list[Sample]],
 ) -> Candidates:
-    frame, box, gain, uncertainty, cost = _columns(offered)
+    frame, box, gain, uncertainty, motion, cost = _columns(offered)
     asked_frame = np.array([frame for frame, samples in asked_of.items() for _ in samples], np.int64)
     embedding: NDArray[np.float32] = np.zeros((len(frame), 0), np.float32)
     before: NDArray[np.float32] = np.zeros((len(asked_frame), 0), np.float32)
@@ -204,6 +207,7 @@ def _candidates(
         gain=gain,
         cost=cost,
         box=box,
+        motion=motion,
         frames=video.frames,
         asked_frame=asked_frame,
         asked_embedding=before,
@@ -212,15 +216,22 @@ def _candidates(
 
 def _columns(
     frames: list[ScoredFrame],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Frame, box, gain, uncertainty and cost of all samples, in order."""
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.int64],
+    NDArray[np.float32],
+    NDArray[np.float32],
+    NDArray[np.float32],
+    NDArray[np.float32],
+]:
+    """Frame, box, gain, uncertainty, motion and cost of all samples, in order."""
     number = np.repeat([scored.frame for scored in frames], [len(scored.scores.gain) for scored in frames])
     box = np.concatenate([scored.scores.box for scored in frames])
-    gain, uncertainty, cost = (
+    gain, uncertainty, motion, cost = (
         np.concatenate([getattr(scored.scores, column) for scored in frames])
-        for column in ("gain", "uncertainty", "cost")
+        for column in ("gain", "uncertainty", "motion", "cost")
     )
-    return number.astype(np.int64), box, gain, uncertainty, cost
+    return number.astype(np.int64), box, gain, uncertainty, motion, cost
 
 
 def _samples(frames: list[ScoredFrame], picks: NDArray[np.int64]) -> list[Sample]:

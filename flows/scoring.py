@@ -42,7 +42,7 @@ class ScoredFrame:
     def only(self, rows: NDArray[np.int64]) -> ScoredFrame:
         """Some of the samples."""
         s = self.scores
-        kept = Scores(s.box[rows], s.gain[rows], s.uncertainty[rows], s.cost[rows], s.open[rows])
+        kept = Scores(s.box[rows], s.gain[rows], s.uncertainty[rows], s.motion[rows], s.cost[rows], s.open[rows])
         ids = None if self.superpixel is None else (self.superpixel[0], self.superpixel[1][rows])
         return replace(self, scores=kept, superpixel=ids)
 
@@ -98,14 +98,17 @@ def scored_frames(
         error, later, share = (np.asarray(part, np.float32) for part in scratch.get(f"gain-{frame:06d}"))
         earlier = np.zeros_like(error) if frame == 0 else _carried(flow, frame, frame - 1, there, stride)
         there = error + earlier * share
-        probability, _ = read_probabilities(context.layout, video.id, model, frame)
+        probability, doubt = read_probabilities(context.layout, video.id, model, frame)
         uncertainty = entropy(probability) * weight[probability.argmax(axis=0)]
         # what is open within a cell is where its error lies; a pixel of it then has more than the cell's average
         gain = error / np.maximum(share, 1e-6) + later + earlier
+        motion = _motion(flow, frame, last, stride) if last else np.zeros((2, *error.shape), np.float32)
         maps = FrameMaps(
             open_pixels(context, video, asked.get(frame, [])),
             at_pixels(gain, stride, video.height, video.width),
             at_pixels(uncertainty, stride, video.height, video.width),
+            at_pixels(doubt, stride, video.height, video.width),
+            np.stack([at_pixels(part, stride, video.height, video.width) for part in motion]),
             outlines(read_mask(context.layout.masks(video.id, model) / f"{frame:06d}.png")),
         )
         yield {name: _open_samples(context, video, frame, name, maps) for name in granularities}
@@ -130,6 +133,13 @@ def _carried(
     flow: FlowFiles, frame: int, neighbour: int, there: NDArray[np.float32], stride: int
 ) -> NDArray[np.float32]:
     return carried(there, *coarse(flow(frame, neighbour), flow(neighbour, frame), stride))
+
+
+def _motion(flow: FlowFiles, frame: int, last: int, stride: int) -> NDArray[np.float32]:
+    """(2, h, w) float32, y, x in pixels per frame: the mean of the way to the frame after and from the frame before."""
+    ways = [flow(frame, frame + 1)] if frame < last else []
+    ways += [-flow(frame, frame - 1)] if frame > 0 else []
+    return np.mean([way[::stride, ::stride, ::-1].transpose(2, 0, 1) for way in ways], axis=0, dtype=np.float32)
 
 
 def _open_share(left: NDArray[np.bool_], stride: int) -> NDArray[np.float32]:

@@ -70,13 +70,17 @@ def fit(
     if not counts.any():
         raise UserError("No pixel is labeled yet.", "Answer at least one sample, then run again.")
     present = tuple(int(c) for c in np.flatnonzero(counts))
-    learned = _evenly([i for i in sorted(labels) if (labels[i] != UNKNOWN).any()], _FRAMES_IN_ALL)
-    folds = min(_FOLDS, len(learned)) if len(learned) > 1 else 0
+    known = {index: int((labels[index] != UNKNOWN).sum()) for index in sorted(labels)}
+    learned = frames_to_learn(known, _FRAMES_IN_ALL)
+    judged = frames_to_judge(known, learned)
+    folds = min(_FOLDS, len(judged)) if len(judged) > 1 else 0
+    rest = [index for index in learned if index not in judged]
+    fold_of = {index: k % max(1, folds) for group in (judged, rest) for k, index in enumerate(group)}
 
     rng = np.random.default_rng(settings.seed)
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True), torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        bank = _pixel_bank(frames, labels, learned, backbone, sizes, present, rng, device, _part(beat, 0.0, 0.15))
+        bank = _pixel_bank(frames, labels, fold_of, backbone, sizes, present, rng, device, _part(beat, 0.0, 0.15))
         pairs = _flow_pairs(frames, flow, backbone, sizes, rng, device, _part(beat, 0.15, 0.2))
         start = _previous_decoder(previous, backbone, present, device)
         share = 0.5 / (folds + 1)
@@ -86,7 +90,7 @@ def fit(
         ]
         fusion = None
         if folds:
-            judges = {index: decoders[1 + k % folds] for k, index in enumerate(learned)}
+            judges = {index: decoders[1 + fold_of[index]] for index in judged}
             examples = _examples(frames, labels, flow, judges, backbone, sizes, present, device, _part(beat, 0.7, 0.8))
             fusion = _fit_fusion(examples, counts[list(present)], settings, rng, device, _part(beat, 0.8, 1.0))
     beat(1.0)
@@ -119,9 +123,34 @@ def _pixels_per_class(labels: Mapping[int, MaskArray], classes: int) -> NDArray[
     return counts[:classes]
 
 
+def frames_to_learn(known: Mapping[int, int], most: int) -> list[int]:
+    """The frames to learn from, in order: whole ones first, then those of which people labeled parts.
+
+    known: labeled pixels per frame;  most: if there are more frames, evenly spaced ones
+    """
+    labeled = [index for index in sorted(known) if known[index] > 0]
+    half = max((known[index] for index in labeled), default=0) / 2
+    whole = _evenly([index for index in labeled if known[index] >= half], most)
+    parts = _evenly([index for index in labeled if known[index] < half], most - len(whole))
+    return sorted(whole + parts)
+
+
+def frames_to_judge(known: Mapping[int, int], learned: Sequence[int]) -> list[int]:
+    """Of these, the frames on which the fusion head learns how far to trust labels that arrive: whole ones, if it can.
+
+    People are asked about parts of frames where the model was unsure. A head that learned there would take the labels
+    that arrive for worse than they are everywhere else.
+    """
+    half = max((known[index] for index in learned), default=0) / 2
+    whole = [index for index in learned if known[index] >= half]
+    return whole if len(whole) > 1 else list(learned)
+
+
 def _evenly(items: Sequence[int], most: int) -> list[int]:
     if len(items) <= most:
         return list(items)
+    if most == 1:
+        return [items[len(items) // 2]]
     return [items[round(i)] for i in np.linspace(0, len(items) - 1, most)]
 
 
@@ -132,7 +161,7 @@ def _part(beat: Beat, begin: float, end: float) -> Beat:
 def _pixel_bank(
     frames: FrameSource,
     labels: Mapping[int, MaskArray],
-    learned: Sequence[int],
+    fold_of: Mapping[int, int],
     backbone: Features,
     sizes: Canvas,
     present: tuple[int, ...],
@@ -141,20 +170,24 @@ def _pixel_bank(
     beat: Beat,
 ) -> _Bank:
     table = index_of_class(present)
-    each = min(_PIXELS_PER_VIEW, _PIXELS_IN_ALL // (_VIEWS * len(learned)))
+    # a labeled pixel counts the same wherever it is: parts of frames must not outweigh the whole ones
+    known = {index: int((labels[index] != UNKNOWN).sum()) for index in sorted(fold_of)}
+    per_pixel = min(
+        _PIXELS_PER_VIEW / max(known.values()), _PIXELS_IN_ALL / (_VIEWS * sum(known.values()))
+    )
     columns, classes, folds = [], [], []
-    for number, index in enumerate(learned):
+    for number, index in enumerate(sorted(fold_of)):
         image, target = frames[index], table[labels[index]]
         for view in range(_VIEWS):
             if view:
                 image, target = _other_colours(image, rng)[:, ::-1], target[:, ::-1]
-            rows, cols = _draw_pixels(target, each, rng)
+            rows, cols = _draw_pixels(target, max(1, int(known[index] * per_pixel)), rng)
             levels = backbone(sizes.to_input(np.ascontiguousarray(image), device))
             at = (torch.from_numpy(rows).to(device), torch.from_numpy(cols).to(device))
             columns.append(columns_at(levels, *at, sizes.height, sizes.width).half())
             classes.append(torch.from_numpy(target[rows, cols].astype(np.int64)).to(device))
-            folds.append(torch.full((len(rows),), number % _FOLDS, device=device))
-            beat((number + (view + 1) / _VIEWS) / len(learned))
+            folds.append(torch.full((len(rows),), fold_of[index], device=device))
+            beat((number + (view + 1) / _VIEWS) / len(fold_of))
     return _Bank(torch.cat(columns), torch.cat(classes), torch.cat(folds))
 
 

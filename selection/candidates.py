@@ -22,6 +22,7 @@ class Candidates:
     gain: (N,) float32, expected error that a label would remove here and along the flow, at least 0; None without model
     cost: (N,) float32, expected clicks, above 0; None if every sample costs the same
     box: (N, 4) int64, y, x, height, width of the part of its frame; None if every sample is a whole frame
+    motion: (N, 2) float32, how what is in it moves, y, x in pixels per frame; None if nothing is known of it
     frames: number of frames of the video; None: up to the last frame named here
     asked_frame, asked_embedding: (M,) int64 and (M, D) float32 of the samples already asked; (0, 0) if there are none
 
@@ -34,6 +35,7 @@ class Candidates:
     gain: NDArray[np.float32] | None = None
     cost: NDArray[np.float32] | None = None
     box: NDArray[np.int64] | None = None
+    motion: NDArray[np.float32] | None = None
     frames: int | None = None
     asked_frame: NDArray[np.int64] = field(default_factory=_no_frames)
     asked_embedding: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
@@ -50,7 +52,9 @@ class Candidates:
                 raise ValueError(f"{name} is {values.shape}, not ({n},)")
         if self.box is not None and self.box.shape != (n, 4):
             raise ValueError(f"box is {self.box.shape}, not ({n}, 4)")
-        for name in ("embedding", "uncertainty", "gain", "cost", "asked_embedding"):
+        if self.motion is not None and self.motion.shape != (n, 2):
+            raise ValueError(f"motion is {self.motion.shape}, not ({n}, 2)")
+        for name in ("embedding", "uncertainty", "gain", "cost", "motion", "asked_embedding"):
             values = getattr(self, name)
             # The sum is finite if and only if all values are (barring overflow), and needs no second array.
             if values is not None and not np.isfinite(values.sum(dtype=np.float64)):

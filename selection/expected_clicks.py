@@ -16,6 +16,8 @@ from selection.clicks import polygons
 from selection.patches import patch_sums
 from workspace.mask import UNKNOWN, MaskArray
 
+_DOUBT_WEIGHT = 4.5
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outlines:
@@ -42,6 +44,19 @@ def outlines(mask: MaskArray) -> Outlines:
         left, top, width, height = stats[1:, :4].T.astype(np.int64)
         boxes.append(np.stack([top, left, top + height - 1, left + width - 1], axis=1))
     return Outlines(mask, vertices, np.concatenate(boxes))
+
+
+def hedged(clicks: NDArray[np.float32], doubt: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Expected clicks of a frame's samples, drawn towards their mean where the mask they were judged by is in doubt.
+
+    clicks: (P,), by the predicted mask;  doubt: (P,) in [0, 1], expected share of wrong pixels in each
+        c + (1 - exp(-4.5 doubt)) (mean c - c)
+    A mask in doubt is ragged where the truth is plain, and plain where the truth is not. Whoever looks for much gain
+    at few clicks finds the latter first: unhedged, such picks cost twice what was expected. 4.5 fits what patches of
+    16, 32 and 64 pixels really cost on one street sequence.
+    """
+    trust = np.exp(-_DOUBT_WEIGHT * doubt)
+    return np.asarray(trust * clicks + (1 - trust) * clicks.mean(), np.float32)
 
 
 def expected_frame_clicks(outline: Outlines) -> int:

@@ -25,6 +25,7 @@ class Picks:
 def greedy_gain(
     frame: NDArray[np.int64],
     box: NDArray[np.int64] | None,
+    motion: NDArray[np.float32] | None,
     gain: NDArray[np.float32],
     cost: NDArray[np.float32],
     budget: int,
@@ -33,17 +34,19 @@ def greedy_gain(
 ) -> Picks:
     """Pick, one by one, the sample with the highest gain / cost; then discount what that one mends as well.
 
-    frame: (N,);  box: (N, 4) y, x, height, width, None: whole frames;  gain: (N,), at least 0;  cost: (N,), above 0
+    frame: (N,);  box: (N, 4) y, x, height, width, None: whole frames
+    motion: (N, 2) y, x in pixels per frame, None: still;  gain: (N,), at least 0;  cost: (N,), above 0
     budget: at most so many samples;  clicks: at most this much cost in all (but always one sample); None: no limit
-    A pick in frame t mends in frame t + d the part of a sample that it covers, per_frame^|d| of it: so much of that
-    sample's gain is gone. Ties go to the lowest index.
+    A pick in frame t mends in frame t + d the part of a sample that it covers once it has moved for d frames,
+    per_frame^|d| of it: so much of that sample's gain is gone. Ties go to the lowest index.
     The greedy choice for budgeted maximum coverage: Khuller, Moss & Naor 1999.
     """
     pool = _best(gain / cost, budget)
     pool = pool[np.argsort(frame[pool], kind="stable")]  # frames of a neighbourhood side by side
     at, price = frame[pool], cost[pool].astype(np.float64)
     left = gain[pool].astype(np.float64)
-    where = None if box is None else box[pool]
+    where = None if box is None else box[pool].astype(np.float64)
+    moving = None if motion is None else motion[pool].astype(np.float64)
     reach = int(np.log(_SPENT) / np.log(per_frame)) if 0 < per_frame < 1 else 0
     ratio = left / price
     picked: list[int] = []
@@ -59,7 +62,8 @@ def greedy_gain(
         near = slice(*np.searchsorted(at, [at[best] - reach, at[best] + reach + 1]))
         mended = per_frame ** np.abs(at[near] - at[best]).astype(np.float64)
         if where is not None:
-            mended *= _covered(where[near], where[best])
+            away = (at[near] - at[best])[:, None] * (0 if moving is None else moving[best])
+            mended *= _covered(where[near], where[best, :2] + away, where[best, 2:])
         left[near] *= 1 - mended
         ratio[near] = np.where(ratio[near] < 0, ratio[near], left[near] / price[near])
         ratio[best] = -1.0
@@ -74,9 +78,9 @@ def _best(ratio: NDArray[np.float32], budget: int) -> NDArray[np.int64]:
     return np.sort(np.argsort(-ratio, kind="stable")[:most]).astype(np.int64)
 
 
-def _covered(boxes: NDArray[np.int64], by: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of each box (N, 4) that `by` (4,) covers."""
-    top = np.maximum(boxes[:, :2], by[:2])
-    bottom = np.minimum(boxes[:, :2] + boxes[:, 2:], by[:2] + by[2:])
-    overlap = np.maximum(bottom - top, 0).prod(axis=1)
-    return np.asarray(overlap / boxes[:, 2:].prod(axis=1), np.float64)
+def _covered(boxes: NDArray[np.float64], corner: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of each box (N, 4) that a rectangle of `size` (2,) covers when it stands at `corner` (N, 2), each y, x."""
+    top = np.maximum(boxes[:, :2], corner)
+    bottom = np.minimum(boxes[:, :2] + boxes[:, 2:], corner + size)
+    overlap = np.maximum(bottom - top, 0)
+    return np.asarray(overlap[:, 0] * overlap[:, 1] / (boxes[:, 2] * boxes[:, 3]), np.float64)

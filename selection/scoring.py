@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from selection.expected_clicks import Outlines, expected_frame_clicks, expected_patch_clicks
+from selection.expected_clicks import Outlines, expected_frame_clicks, expected_patch_clicks, hedged
 from selection.patches import grid, patch_sums
 from selection.superpixels import Superpixels, superpixel_sums
 from workspace.mask import UNKNOWN
@@ -18,12 +18,16 @@ class FrameMaps:
     """What is known about one frame.
 
     open: (H, W) bool, pixels nobody was asked about yet: all others count nothing
-    gain, uncertainty: (H, W) float32, per pixel, at least 0;  outline: of the predicted mask
+    gain, uncertainty: (H, W) float32, per pixel, at least 0;  doubt: (H, W) float32, chance that the pixel is wrong;
+    motion: (2, H, W) float32, y, x in pixels from the frame before to the frame after, halved;
+    outline: of the predicted mask
     """
 
     open: NDArray[np.bool_]
     gain: NDArray[np.float32]
     uncertainty: NDArray[np.float32]
+    doubt: NDArray[np.float32]
+    motion: NDArray[np.float32]
     outline: Outlines
 
 
@@ -33,12 +37,14 @@ class Scores:
 
     box: (P, 4) int64, y, x, height, width in pixels (of a superpixel: of what surrounds it)
     gain: (P,) float32, sum over the open pixels;  uncertainty: (P,) float32, mean over them, 0 if there are none
+    motion: (P, 2) float32, mean y, x in pixels per frame
     cost: (P,) float32, expected clicks, at least 1;  open: (P,) int64, number of open pixels
     """
 
     box: NDArray[np.int64]
     gain: NDArray[np.float32]
     uncertainty: NDArray[np.float32]
+    motion: NDArray[np.float32]
     cost: NDArray[np.float32]
     open: NDArray[np.int64]
 
@@ -49,15 +55,18 @@ def score_frame(maps: FrameMaps) -> Scores:
     cost = np.array([expected_frame_clicks(maps.outline)], np.float32)
     box = np.array([[0, 0, height, width]], np.int64)
     gain, doubt, number = (np.array([(m * maps.open).sum()], np.float64) for m in _summed(maps))
-    return _scores(box, gain, doubt, number, cost)
+    return _scores(box, gain, doubt, number, maps.motion.mean(axis=(1, 2))[None], cost)
 
 
 def score_patches(maps: FrameMaps, patch_height: int, patch_width: int) -> Scores:
     """The patches of the frame's grid, in its order."""
     height, width = maps.open.shape
     gain, doubt, number = (patch_sums(m * maps.open, patch_height, patch_width) for m in _summed(maps))
-    cost = expected_patch_clicks(maps.outline, patch_height, patch_width)
-    return _scores(grid(height, width, patch_height, patch_width), gain, doubt, number, cost)
+    whole = patch_sums(np.ones((height, width), np.uint8), patch_height, patch_width)
+    doubt_share = patch_sums(maps.doubt, patch_height, patch_width) / whole
+    cost = hedged(expected_patch_clicks(maps.outline, patch_height, patch_width), doubt_share)
+    motion = (patch_sums(maps.motion, patch_height, patch_width) / whole).T
+    return _scores(grid(height, width, patch_height, patch_width), gain, doubt, number, motion, cost)
 
 
 def score_superpixels(maps: FrameMaps, regions: Superpixels) -> Scores:
@@ -74,8 +83,10 @@ def score_superpixels(maps: FrameMaps, regions: Superpixels) -> Scores:
         (ids.astype(np.int64) * (UNKNOWN + 1) + maps.outline.mask).ravel(), minlength=count * (UNKNOWN + 1)
     ).reshape(count, UNKNOWN + 1)
     purity = classes.max(axis=1) / np.maximum(classes.sum(axis=1), 1)
-    box = _surrounding(ids, count)
-    return _scores(box, gain * np.maximum(2 * purity - 1, 0), doubt, number, np.ones(count, np.float32))
+    whole = superpixel_sums(np.ones(ids.shape), ids, count)
+    motion = np.stack([superpixel_sums(part, ids, count) / whole for part in maps.motion], axis=1)
+    worth = gain * np.maximum(2 * purity - 1, 0)
+    return _scores(_surrounding(ids, count), worth, doubt, number, motion, np.ones(count, np.float32))
 
 
 def _summed(maps: FrameMaps) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
@@ -87,12 +98,12 @@ def _scores(
     gain: NDArray[np.floating],
     uncertainty: NDArray[np.floating],
     number: NDArray[np.floating],
+    motion: NDArray[np.floating],
     cost: NDArray[np.float32],
 ) -> Scores:
-    mean = uncertainty / np.maximum(number, 1)
-    return Scores(
-        box, gain.astype(np.float32), mean.astype(np.float32), np.maximum(cost, 1), np.rint(number).astype(np.int64)
-    )
+    mean = (uncertainty / np.maximum(number, 1)).astype(np.float32)
+    pixels = np.rint(number).astype(np.int64)
+    return Scores(box, gain.astype(np.float32), mean, motion.astype(np.float32), np.maximum(cost, 1), pixels)
 
 
 def _surrounding(ids: NDArray[np.int32], count: int) -> NDArray[np.int64]:

@@ -84,7 +84,7 @@ def gain_per_click(candidates: Candidates, budget: int, rng: np.random.Generator
     if gain is None:
         return uniform(candidates, budget, rng)
     cost = np.ones(len(candidates), np.float32) if candidates.cost is None else candidates.cost
-    return greedy_gain(candidates.frame, candidates.box, gain, cost, budget).index
+    return greedy_gain(candidates.frame, candidates.box, candidates.motion, gain, cost, budget).index
 
 
 def most_uncertain(values: NDArray[np.float32], budget: int) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from selection.clicks import frame_clicks, patch_clicks
-from selection.expected_clicks import expected_frame_clicks, expected_patch_clicks, outlines
+from selection.expected_clicks import expected_frame_clicks, expected_patch_clicks, hedged, outlines
 from selection.patches import grid
 
 
@@ -55,3 +55,10 @@ def test_patches_cost_about_what_the_click_model_says(height, width):
         exact += [patch_clicks(mask, tuple(box), 4) for box in grid(*mask.shape, height, width).tolist()]
     assert np.corrcoef(about, exact)[0, 1] > 0.95
     assert sum(about) == pytest.approx(sum(exact), rel=0.1)
+
+
+def test_doubt_draws_towards_the_mean():
+    clicks = np.array([1, 3, 8], np.float32)
+    assert hedged(clicks, np.zeros(3)).tolist() == [1, 3, 8]
+    assert hedged(clicks, np.full(3, 50.0)).tolist() == [4, 4, 4]
+    assert hedged(clicks, np.array([np.log(2) / 4.5, 0, 0])).tolist() == pytest.approx([2.5, 3, 8])  # half way

@@ -10,13 +10,15 @@ from selection.superpixels import Superpixels
 
 HALVES = np.repeat([[0, 0, 0, 0, 1, 1, 1, 1]], 4, axis=0).astype(np.uint8)
 
+MOTION = np.stack([HALVES * 3, np.full(HALVES.shape, -2.0)]).astype(np.float32)  # the right half moves down too
+
 
 def maps(open_pixels=None):
     """4x8, two classes; gain 1 on the left, 2 on the right; uncertainty 0.25 and 0.5."""
     left = HALVES == 0
     every = np.ones(HALVES.shape, bool) if open_pixels is None else open_pixels
     gain = np.where(left, 1, 2).astype(np.float32)
-    return FrameMaps(every, gain, gain / 4, outlines(HALVES))
+    return FrameMaps(every, gain, gain / 4, np.zeros(HALVES.shape, np.float32), MOTION, outlines(HALVES))
 
 
 def test_a_frame_is_the_sum_of_its_open_pixels():
@@ -24,6 +26,8 @@ def test_a_frame_is_the_sum_of_its_open_pixels():
     assert (scores.gain[0], scores.uncertainty[0], scores.open[0]) == (16 + 32, 0.375, 32)
     assert scores.cost[0] == frame_clicks(HALVES, 2)
     assert scores.box.tolist() == [[0, 0, 4, 8]]
+    assert scores.motion.tolist() == [[1.5, -2]]
+    assert score_patches(maps(), 4, 4).motion.tolist() == [[0, -2], [3, -2]]
 
 
 def test_pixels_that_were_asked_about_count_nothing():
@@ -42,6 +46,7 @@ def test_a_superpixel_across_a_boundary_is_worth_less():
     scores = score_superpixels(maps(), Superpixels(ids, 3, "0" * 8))
     assert scores.gain.tolist() == [12, 0, 24]
     assert scores.cost.tolist() == [1, 1, 1]
+    assert scores.motion.tolist() == [[0, -2], [1.5, -2], [3, -2]]
     assert scores.box.tolist() == [[0, 0, 4, 3], [0, 3, 4, 2], [0, 5, 4, 3]]
 
 
