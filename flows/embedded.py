@@ -15,7 +15,7 @@ OFFLINE = {
 EMBEDDED = {
     "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # the default of 20 is too short on a busy machine
-    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",  # it would print a traceback for what we tell in one line
     "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
 }
 
