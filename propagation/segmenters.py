@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
-from urllib.error import URLError
 
 import torch
 import torch.nn.functional as F
@@ -163,7 +162,7 @@ def _state_dict(weights: str, known: type[torchvision.models.WeightsEnum]) -> di
             warnings.simplefilter("ignore")
             downloaded: dict[str, Tensor] = known[weights].get_state_dict(progress=False, check_hash=True)
             return downloaded
-    except (URLError, OSError, RuntimeError) as error:
+    except (OSError, RuntimeError) as error:
         raise UserError(
             f"The weights {weights!r} cannot be downloaded: {error}.",
             "Set segmenter.weights to the path of a state dict on this machine, or to null to do without.",
