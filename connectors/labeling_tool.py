@@ -81,7 +81,7 @@ class LabelingTool(Protocol):
         """How far people are. A key that was deleted by hand is `gone`."""
 
     def pull(self, keys: Collection[str]) -> Iterator[Answer]:
-        """Every finished answer to these keys, in order of annotation id; several if several people did."""
+        """Every finished answer to these keys, in order of annotation id; several per key if several answered."""
 
     def link(self, keys: Collection[str]) -> str:
         """Where a person clicks to answer these; an address or a sentence."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 from workspace.errors import UserError
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def main() -> None:
@@ -12,16 +15,28 @@ def main() -> None:
 
     try:
         app(prog_name="fewclicks")
-    except UserError as error:
-        sys.exit(_fail(error))
     except KeyboardInterrupt:
         print("Stopped. Run the same command again to go on.", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        told = in_one_line(error)
+        if told is None:
+            raise
+        print(f"Error: {told}", file=sys.stderr)
+        sys.exit(2)
 
 
-def _fail(error: UserError) -> int:
-    print(f"Error: {' '.join(str(error).split())}", file=sys.stderr)
-    return 2
+def in_one_line(error: Exception) -> str | None:
+    """What to tell the user about a mistake or a full or protected disk; None for a bug of ours."""
+    if isinstance(error, UserError):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError) and error.errno in _DISK:
+        where = f"{error.filename} cannot be written" if error.filename else "Writing failed"
+        return f"{where}: {error.strerror}. Nothing already labeled is lost; make room and run the same command again."
+    if type(error).__module__ == "sqlalchemy.exc" and type(error).__name__ == "OperationalError":
+        reason = " ".join(str(getattr(error, "orig", error)).split())
+        return f"The workspace's database could not be used: {reason}. Nothing already labeled is lost; run again."
+    return None
 
 
 if __name__ == "__main__":

@@ -100,11 +100,17 @@ def status(folder: Folder) -> None:
     layout = Layout(folder.resolve())
     config = layout.config()
     table = Table(title=config.project.name)
-    for heading in ("video", "frames", "state", "round", "asked", "answered", "skipped", "withdrawn", "clicks*"):
-        table.add_column(heading, justify="left" if heading in ("video", "state") else "right")
+    table.add_column("video", overflow="fold")
+    for heading in ("frames", "state", "round", "answers", "clicks*"):
+        table.add_column(heading, justify="left" if heading == "state" else "right", no_wrap=heading != "answers")
     with Facts.open(layout.database_file) as facts:
-        for values in project_rows(facts, config.stopping.rounds):
-            table.add_row(*map(str, values))
+        for video, frames, state, turn, asked, answered, skipped, withdrawn, clicks in project_rows(
+            facts, config.stopping.rounds
+        ):
+            answers = f"{answered} of {asked}"
+            answers += f", {skipped} skipped" if skipped else ""
+            answers += f", {withdrawn} withdrawn" if withdrawn else ""
+            table.add_row(str(video), str(frames), str(state), str(turn), answers, str(clicks))
     console = Console()
     console.print(table)
     console.print("* modelled: what correcting the shown prediction costs (docs/clicks.md)", style="dim")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -14,7 +15,7 @@ OFFLINE = {
 EMBEDDED = {
     "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # the default of 20 is too short on a busy machine
-    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",  # it would print a traceback for what we tell in one line
     "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
 }
 
@@ -33,29 +34,22 @@ def use_embedded(home: Path) -> None:
 
 def reap_orphans(home: Path) -> int:
     """End embedded servers of this home whose run was killed with -9; returns how many there were."""
-    orphans = []
-    for process in psutil.process_iter(["cmdline", "ppid", "uids"]):
-        command = " ".join(process.info["cmdline"] or ())
-        if "uvicorn" not in command or "prefect.server.api.server" not in command:
-            continue
-        try:
-            ours = process.environ().get("PREFECT_HOME") == str(home)
-            parent = process.parent()
-            orphaned = parent is None or parent.pid == 1 or "prefect" not in " ".join(parent.cmdline() or ()).lower()
-        except psutil.Error:
-            continue
-        if ours and orphaned and not _has_python_parent(process):
-            orphans.append(process)
+    orphans = [process for process in psutil.process_iter() if _is_orphan(process, home)]
     for process in orphans:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.kill()
-        except psutil.NoSuchProcess:
-            continue
     psutil.wait_procs(orphans, timeout=5)
     return len(orphans)
 
 
-def _has_python_parent(process: psutil.Process) -> bool:
-    """A living run is a Python process; an orphan was handed to init or a process supervisor."""
-    parent = process.parent()
-    return parent is not None and parent.pid != 1 and "python" in parent.name().lower()
+def _is_orphan(process: psutil.Process, home: Path) -> bool:
+    """A server of this home whose parent is no Python program: an orphan is handed to init or to a supervisor."""
+    try:
+        command = " ".join(process.cmdline())
+        if "uvicorn" not in command or "prefect.server.api.server" not in command:
+            return False
+        parent = process.parent()
+        alone = parent is None or parent.pid == 1 or "python" not in parent.name().lower()
+        return alone and process.environ().get("PREFECT_HOME") == str(home)
+    except psutil.Error:
+        return False

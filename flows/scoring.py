@@ -139,7 +139,8 @@ def _motion(flow: FlowFiles, frame: int, last: int, stride: int) -> NDArray[np.f
     """(2, h, w) float32, y, x in pixels per frame: the mean of the way to the frame after and from the frame before."""
     ways = [flow(frame, frame + 1)] if frame < last else []
     ways += [-flow(frame, frame - 1)] if frame > 0 else []
-    return np.mean([way[::stride, ::stride, ::-1].transpose(2, 0, 1) for way in ways], axis=0, dtype=np.float32)
+    mean = sum(way[::stride, ::stride, ::-1].transpose(2, 0, 1) for way in ways) / len(ways)
+    return np.asarray(mean, np.float32)
 
 
 def _open_share(left: NDArray[np.bool_], stride: int) -> NDArray[np.float32]:

@@ -19,9 +19,9 @@ _COARSEST_STRIDE = 32
 class Canvas:
     """Sizes for frames of (height, width) pixels.
 
-    `work`: (h, w), both even, at which warped labels and the decoder's opinion meet: the frame itself, padded by at most
-    a pixel, or made smaller if its longer side exceeds 960. `grid`: half of it. `input`: what the backbone sees, the
-    whole frame scaled to multiples of 32.
+    `work`: (h, w), both even, at which warped labels and the decoder's opinion meet: the frame itself, padded by at
+    most a pixel, or made smaller if its longer side exceeds 960. `grid`: half of it. `input`: what the backbone sees,
+    the whole frame scaled to multiples of 32.
     """
 
     height: int

@@ -46,7 +46,8 @@ class PixelDecoder(nn.Module):
         """levels: (B, C_i, h_i, w_i) each over the whole frame;  size: (h, w);  returns: (B, K, h, w) logits"""
         weight = self.first.weight / self.std
         total = None
-        for maps, part in zip(levels, weight.split(self.channels, dim=1), strict=True):
+        parts = torch.split(weight, list(self.channels), dim=1)
+        for maps, part in zip(levels, parts, strict=True):
             finer = maps.shape[-2] > size[0]  # interpolate the fewer channels of the two: the order does not matter
             maps = _resized(maps, size) if finer else maps
             projected = F.conv2d(maps, part[:, :, None, None])

@@ -103,4 +103,5 @@ def colour_and_texture(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     regions = maps.reshape(_REGIONS, side, _REGIONS, side, 5)
     mean = regions.mean(axis=(1, 3))
     spread = regions[..., :3].std(axis=(1, 3))
-    return np.concatenate([mean, spread], axis=2).reshape(-1).astype(np.float32)
+    table: NDArray[np.float32] = np.concatenate([mean, spread], axis=2).reshape(-1).astype(np.float32)
+    return table

@@ -60,7 +60,7 @@ def target_position(flow: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDA
 
 def _dis() -> cv2.DISOpticalFlow:
     """Down to the finest scale, which thin things need; that is paid for with fewer iterations and no wider patches."""
-    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis: cv2.DISOpticalFlow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     dis.setFinestScale(0)
     dis.setPatchStride(4)
     dis.setGradientDescentIterations(8)

@@ -63,10 +63,10 @@ def fuse(arrived: Tensor, classes: int) -> Warped:
     total = weight.sum(dim=1, keepdim=True)
     trust = log_weight(log_reliability, distance / _HALF_LIFE_FRAMES, residual).exp() * known
     doubt = (1 - trust.amax(dim=1, keepdim=True)).clamp(min=_LEAST_DOUBT, max=_MOST_DOUBT)
-    mixed = probability * ((1 - doubt) / total.clamp(min=1e-12)) + doubt / classes
-    nothing = total <= 0
+    doubt = doubt.masked_fill(total <= 0, 1.0)
+    mixed = probability.mul_((1 - doubt) / total.clamp(min=1e-12)).add_(doubt / classes)
     evidence = torch.stack([log_reliability / 4, torch.log1p(distance) / 3, residual * 4], dim=2) * known[:, :, None]
-    return Warped(mixed.masked_fill(nothing, 1 / classes).log(), evidence.flatten(1, 2))
+    return Warped(mixed.log_(), evidence.flatten(1, 2))
 
 
 def arrived_tensor(packed: Sequence[NDArray[np.uint8]], index_of_class: NDArray[np.uint8]) -> Tensor:

@@ -19,22 +19,19 @@ from workspace.errors import UserError
 from workspace.mask import UNKNOWN
 
 _FORMAT = 1
-_OPINION_WEIGHT = 0.5  # of the decoder against the warped labels, while there is nothing to learn it from
+_OPINION_WEIGHT = 0.25  # of the decoder against the warped labels, where it is not learned
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """classes: the class ids that have labels, ascending; a channel each.  fusion: None when only one frame is labeled"""
+    """classes: the class ids that have labels, ascending; a channel each
+    fusion: None where there is too little to learn it from, see `fit`"""
 
     segmenter: SegmenterConfig
     backbone: float  # a checksum: a decoder is of use on its own backbone only
     classes: tuple[int, ...]
     decoder: PixelDecoder
     fusion: FusionHead | None
-
-    @property
-    def index_of_class(self) -> NDArray[np.uint8]:
-        return index_of_class(self.classes)
 
     def opinion(self, features: Features, sizes: Canvas, image: NDArray[np.uint8], device: torch.device) -> Tensor:
         """(1, K, *grid) log probabilities of the decoder alone for one frame."""

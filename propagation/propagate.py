@@ -96,7 +96,7 @@ def propagate(
         if index in chosen:
             image = image_of(index)
             sides = (pack(read(track, index, image, label_of, image_of)), scratch.get(f"later-{index:06d}"))
-            given = labels[index] if index in labels else None
+            given = labels.get(index)
             yield _predict(index, image, sides, given, classes, sizes, fitted, settings.probability_stride, device)
         beat(0.3 + 0.7 * (done + 1) / len(forward))
 
@@ -115,7 +115,7 @@ def _predict(
     ids = tuple(range(classes)) if fitted is None else fitted[0].classes
     with torch.inference_mode():
         probability = _probability(image, sides, ids, sizes, fitted, device)
-        best = probability[0].argmax(dim=0).cpu().numpy()
+        best = probability[0].cpu().numpy().argmax(axis=0)
         coarse = torch.zeros((classes, -(-sizes.height // stride), -(-sizes.width // stride)), device=device)
         if given is not None:
             channel = torch.from_numpy(index_of_class(ids)[given].astype(np.int64)).to(device)

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
-from urllib.error import URLError
 
 import torch
 import torch.nn.functional as F
@@ -27,11 +26,14 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 class Features(Protocol):
     """Maps of one batch of frames; sizes of the input are multiples of 32."""
 
-    channels: Sequence[int]
-    pretrained: bool
+    @property
+    def channels(self) -> Sequence[int]: ...
+
+    @property
+    def pretrained(self) -> bool: ...
 
     def __call__(self, image: Tensor) -> list[Tensor]:
-        """image: (B, 3, H, W) float32 RGB in [0, 1];  returns: one (B, channels[i], H / stride, W / stride) per level"""
+        """image: (B, 3, H, W) float32 RGB in [0, 1];  returns: per level (B, channels[i], H / stride, W / stride)"""
         ...
 
 
@@ -43,6 +45,8 @@ class MobileNetV2Features(nn.Module):
 
     channels = (3, 16, 24, 32, 64, 96, 320)
     _LEVELS = (1, 3, 6, 10, 13, 17)
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, weights: str | None) -> None:
         super().__init__()
@@ -83,8 +87,13 @@ class CompactFeatures(nn.Module):
         for number in range(len(self.channels) - 1):
             x = F.avg_pool2d(x, 2)
             smooth = _box(x)
-            across = (F.pad(x, (0, 1, 0, 0), mode="replicate")[..., 1:] - F.pad(x, (1, 0, 0, 0), mode="replicate")[..., :-1]).abs()
-            down = (F.pad(x, (0, 0, 0, 1), mode="replicate")[..., 1:, :] - F.pad(x, (0, 0, 1, 0), mode="replicate")[..., :-1, :]).abs()
+            across = (
+                F.pad(x, (0, 1, 0, 0), mode="replicate")[..., 1:] - F.pad(x, (1, 0, 0, 0), mode="replicate")[..., :-1]
+            ).abs()
+            down = (
+                F.pad(x, (0, 0, 0, 1), mode="replicate")[..., 1:, :]
+                - F.pad(x, (0, 0, 1, 0), mode="replicate")[..., :-1, :]
+            ).abs()
             contrast = (_box(x * x) - smooth * smooth).clamp(min=0).sqrt()
             maps = [smooth, _box(across), _box(down), contrast]
             if number == len(self.channels) - 2:
@@ -153,7 +162,7 @@ def _state_dict(weights: str, known: type[torchvision.models.WeightsEnum]) -> di
             warnings.simplefilter("ignore")
             downloaded: dict[str, Tensor] = known[weights].get_state_dict(progress=False, check_hash=True)
             return downloaded
-    except (URLError, OSError, RuntimeError) as error:
+    except (OSError, RuntimeError) as error:
         raise UserError(
             f"The weights {weights!r} cannot be downloaded: {error}.",
             "Set segmenter.weights to the path of a state dict on this machine, or to null to do without.",
@@ -162,7 +171,9 @@ def _state_dict(weights: str, known: type[torchvision.models.WeightsEnum]) -> di
 
 def _load(network: nn.Module, state: dict[str, Tensor], weights: str, name: str) -> None:
     try:
-        network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in state.items()})
+        network.load_state_dict(
+            {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+        )
     except RuntimeError as error:
         raise UserError(
             f"{weights} does not fit {name}: {' '.join(str(error).split())[:200]}.",

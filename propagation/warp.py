@@ -100,7 +100,7 @@ def _followed(
 
 
 def restart(track: Track, index: int, labeled: NDArray[np.bool_]) -> Track:
-    """The track in which the `labeled` (H, W) pixels of frame `index` are their own source; what led there is second."""
+    """The track in which the `labeled` (H, W) pixels of frame `index` are their own source; the old one is second."""
     height, width = labeled.shape
     own = np.empty((height, width, 4), np.float32)
     own[..., _FRAME] = index
@@ -109,6 +109,11 @@ def restart(track: Track, index: int, labeled: NDArray[np.bool_]) -> Track:
     own[..., _LOG_RELIABILITY] = 0.0
     here = labeled[..., None]
     return Track((np.where(here, own, track.states[0]), np.where(here, track.states[0], track.states[1])))
+
+
+def source_frames(track: Track) -> NDArray[np.int32]:
+    """(H, W) int32: the frame that each pixel's last label comes from, -1 for none."""
+    return track.states[0][..., _FRAME].astype(np.int32)
 
 
 def read(
@@ -166,7 +171,9 @@ def pack(arrivals: tuple[Arrival, Arrival]) -> NDArray[np.uint8]:
                 [
                     arrival.classes,
                     (arrival.log_reliability * np.float32(255 / _LOG_RELIABILITY_FLOOR) + 0.5).astype(np.uint8),
-                    _DISTANCE_STEP_OF[np.minimum(arrival.distance.astype(np.int64), len(_DISTANCE_STEP_OF) - 1)],
+                    _DISTANCE_STEP_OF[
+                        np.minimum(np.rint(arrival.distance).astype(np.int64), len(_DISTANCE_STEP_OF) - 1)
+                    ],
                     (arrival.residual * 255 + np.float32(0.5)).astype(np.uint8),
                 ]
             )

@@ -80,12 +80,12 @@ class StoppingConfig(Section):
 class SegmenterConfig(Section):
     name: str = "mobilenet_v2"
     weights: str | None = "DEFAULT"  # a torchvision weights name, a path to a local state dict, or null for none
-    input_side: Annotated[int, Field(ge=64)] = 720  # longer side in pixels; enlarged at most by 2
+    input_side: Annotated[int, Field(ge=64)] = 640  # longer side in pixels; enlarged at most by 2
 
 
 class PropagationConfig(Section):
     flow_max_side: Annotated[int, Field(ge=64)] = 640
-    flow_loss_weight: Annotated[float, Field(ge=0)] = 0.5
+    flow_loss_weight: Annotated[float, Field(ge=0)] = 1.0
     decoder_steps: PositiveInt = 300
     fusion_steps: PositiveInt = 120
     learning_rate: Annotated[float, Field(gt=0)] = 5e-3  # peak, of the decoder; the fusion head's is twice that

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 from PIL import Image
@@ -79,6 +80,15 @@ def annotator(project: Layout, server: LabelStudioServer) -> LabelStudioAnnotato
     record = json.loads((project.root / "label-studio-project.json").read_text())
     classes = tuple(ClassConfig(name=name) for name in CLASSES)
     return LabelStudioAnnotator(server.url, server.token, record["project"], classes)
+
+
+def prefect_servers(project: Layout) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("PREFECT_HOME") == str(project.prefect_home):
+                found.append(process)
+    return found
 
 
 def answer(question: Question) -> np.ndarray:
@@ -148,5 +158,5 @@ def test_killed_in_the_middle_and_started_again(project: Layout, server: LabelSt
     assert set(labels.values()) == {1}
     assert len(labels) == 4
     facts.close()
-    time.sleep(0.5)
     assert annotator(project, server).play(answer) == 0  # no question is left over
+    assert not prefect_servers(project)  # the last run has ended those that the killed ones left

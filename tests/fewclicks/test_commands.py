@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy.exc import OperationalError
 
-from fewclicks.__main__ import main
+from fewclicks.__main__ import in_one_line, main
 from fewclicks.app import app
 from workspace.facts import Facts
 from workspace.files import write_image
@@ -113,3 +116,38 @@ def test_one_broken_video_does_not_keep_the_others_out(fewclicks, tmp_path: Path
 def test_the_installed_command_starts_quickly_without_torch() -> None:
     program = "import sys; from fewclicks.app import app; sys.exit('torch' in sys.modules or 'prefect' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_full_disk_is_told_in_one_line() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "street/videos/x.png")
+    assert in_one_line(full).startswith("street/videos/x.png cannot be written: No space left on device.")
+    locked = OperationalError("INSERT", {}, Exception("database or disk is full"))
+    assert "database or disk is full" in in_one_line(locked)
+    assert in_one_line(ValueError("a bug")) is None
+    assert in_one_line(OSError(errno.ENOENT, "a bug too")) is None
+
+
+@pytest.mark.slow
+def test_a_labeling_server_that_is_down_is_one_line(tmp_path: Path, clip: Path) -> None:
+    """Through Prefect's embedded mode, which would like to print a traceback of its own."""
+    project = tmp_path / "street"
+    program = [sys.executable, "-m", "fewclicks"]
+    subprocess.run([*program, "init", str(project)], check=True)
+    settings = (project / "fewclicks.yaml").read_text()
+    settings = settings.replace("name: mobilenet_v2", "name: compact").replace("weights: DEFAULT", "weights: null")
+    (project / "fewclicks.yaml").write_text(settings.replace("url: null", "url: http://127.0.0.1:9"))
+    subprocess.run([*program, "add", str(project), str(clip)], check=True)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    done = subprocess.run(
+        [*program, "run", str(project)],
+        env=environment | {"LABEL_STUDIO_API_KEY": "a-secret-token"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "http://127.0.0.1:9" in done.stderr
+    assert "a-secret-token" not in done.stdout + done.stderr
+    status = subprocess.run([*program, "status", str(project)], capture_output=True, text=True, check=True)
+    assert "pushing" in status.stdout
