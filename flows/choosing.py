@@ -235,9 +235,12 @@ def _columns(
 
 
 def _samples(frames: list[ScoredFrame], picks: NDArray[np.int64]) -> list[Sample]:
+    """The picks in the order in which they are asked: parts of a frame one after another, frames as they were picked."""
     starts = np.concatenate([[0], np.cumsum([len(scored.scores.gain) for scored in frames])])
     at = np.searchsorted(starts, picks, side="right") - 1
-    return [frames[n].sample(int(pick - starts[n])) for n, pick in zip(at.tolist(), picks.tolist(), strict=True)]
+    samples = [frames[n].sample(int(pick - starts[n])) for n, pick in zip(at.tolist(), picks.tolist(), strict=True)]
+    whole = all(sample.granularity is Granularity.FRAME for sample in samples)
+    return samples if whole else sorted(samples, key=lambda sample: sample.key)
 
 
 def _rng(context: Context, lease: Lease) -> np.random.Generator:
