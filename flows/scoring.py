@@ -83,13 +83,15 @@ def scored_frames(
     Two passes: from the end, which leaves in `scratch` what a label mends in later frames, then from the beginning.
     """
     stride = context.config.propagation.probability_stride
-    weight = class_weights(_class_pixels(context, video, model))
+    pixels = _class_pixels(context, video, model)
+    # an error weighs as in mIoU, by one over the size of its class; uncertainty only leans towards rare classes
+    mean_iou_weight, weight = class_weights(pixels, power=1.0), class_weights(pixels)
     last = video.frames - 1
     there = np.zeros(0, np.float32)
     for frame in range(last, -1, -1):
         probability, doubt = read_probabilities(context.layout, video.id, model, frame)
         share = _open_share(open_pixels(context, video, asked.get(frame, [])), stride)
-        error = expected_error(probability, doubt, weight) * share
+        error = expected_error(probability, doubt, mean_iou_weight) * share
         later = np.zeros_like(error) if frame == last else _carried(flow, frame, frame + 1, there, stride)
         scratch.put(f"gain-{frame:06d}", np.stack([error, later, share]))
         there = error + later * share

@@ -5,9 +5,9 @@ from __future__ import annotations
 from selection.patches import patch_size
 
 FRAME, SUPERPIXEL, MIXED = "frame", "superpixel", "mixed"
-# What `mixed` chooses from. Patches of 16 pixels promised more per click than they kept: they cost 1.4 times what was
-# expected, and mended less than those of 32 and 64 at the same clicks.
-MIXTURE = (FRAME, "patch:64", "patch:32")
+# What `mixed` chooses from. Smaller patches promise more per click than they keep: the most promising of many small ones
+# are those whose outlines were judged too simple, and their borders cut regions that have to be drawn in every patch.
+MIXTURE = (FRAME, "patch:128", "patch:64")
 
 
 def patch_shape(granularity: str) -> tuple[int, int] | None:

@@ -102,7 +102,7 @@ def test_mixed_asks_one_granularity_per_round_for_about_a_frame_of_clicks(
     advance(context, CLIP)
     chosen = [event.payload["granularity"] for event in context.facts.events(CLIP, "selected")]
     assert chosen[0] == "frame"
-    assert set(chosen) <= {"frame", "patch:32", "patch:64"}
+    assert set(chosen) <= {"frame", "patch:64", "patch:128"}
     everything = asked(context.facts, CLIP)
     assert len(everything) == sum(len(e.payload["samples"]) for e in context.facts.events(CLIP, "selected"))
 
