@@ -2,8 +2,11 @@
 
 python -m benchmarks.loop FOLDER... --strategy default --budget 5 --rounds 6 --out loop.json
 
-Each run is a process of its own, so that its peak memory is its own. Clicks, shares and samples in `curve` are sums
-over the rounds so far. One folder writes one object, several folders write a list of objects.
+python -m benchmarks.loop FOLDER --granularity patch:32 --budget 300 --strategies gain_per_click,random --plot loop.png
+
+A name in --strategies may carry a granularity of its own and a budget, NAME@GRANULARITY@BUDGET: so whole frames and
+patches come side by side. Each run is a process of its own, so that its peak memory is its own. Clicks, shares and
+samples in `curve` are sums over the rounds so far. One folder writes one object, several folders write a list.
 """
 
 from __future__ import annotations
@@ -22,11 +25,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.options import add_segmenter_options, run_benchmark, segmenter_of, write_result
+from benchmarks.options import add_segmenter_options, check_writable, run_benchmark, segmenter_of, write_result
 from connectors.measured_folder import open_measured_folder
+from dashboard.comparison_figure import draw_comparison
 from flows.simulation import Simulation, share_at, simulate
-from selection.strategies import STRATEGIES
+from selection.strategies import STRATEGIES, strategy
 from workspace.config import Config, SelectionConfig, parse_config
+from workspace.errors import UserError
 
 QUALITIES = ("0.80", "0.85", "0.90", "0.95")
 
@@ -34,14 +39,19 @@ QUALITIES = ("0.80", "0.85", "0.90", "0.95")
 def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     names = options.strategies.split(",") if options.strategies else [options.strategy]
+    check_writable(options.plot)
     console = Console(stderr=True)
     results = []
-    folders = [open_measured_folder(path) for path in options.folders]  # all are checked before the long work begins
-    for path, folder in zip(options.folders, folders, strict=True):
+    # all folders and words are checked before the long work begins
+    folders = [open_measured_folder(path) for path in options.folders]
+    configs = [[_config(folder.classes, name, options) for name in names] for folder in folders]
+    for path, folder, wanted in zip(options.folders, folders, configs, strict=True):
         runs = []
-        for name in names:
-            config = _config(folder.classes, name, options)
-            console.print(f"{folder.name}: {config.selection.strategy}, {options.rounds} rounds of {options.budget}")
+        for config in wanted:
+            chosen = config.selection
+            console.print(
+                f"{folder.name}: {chosen.strategy}, {chosen.granularity}, {options.rounds} rounds of {chosen.budget}"
+            )
             with ProcessPoolExecutor(1, get_context("spawn")) as pool:
                 measured = pool.submit(_run, path, config).result()
             runs.append(measured["run"])
@@ -50,6 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
         )
         _print(results[-1])
     write_result(options.out, results[0] if len(results) == 1 else results)
+    if options.plot is not None:
+        draw_comparison(options.plot, results)
 
 
 def _run(path: Path, config: Config) -> dict[str, Any]:
@@ -72,13 +84,18 @@ def _result(simulation: Simulation, config: Config, seconds: float) -> dict[str,
     }
 
 
-def _config(classes: tuple[str, ...], strategy: str, options: argparse.Namespace) -> Config:
+def _config(classes: tuple[str, ...], name: str, options: argparse.Namespace) -> Config:
+    chosen, *own = name.split("@")
+    if len(own) > 2 or any(not part for part in (chosen, *own)):
+        raise UserError(f"{name!r} is no strategy.", "Write NAME, NAME@GRANULARITY or NAME@GRANULARITY@BUDGET.")
+    chosen = SelectionConfig().strategy if chosen == "default" else chosen
+    strategy(chosen)
     values = {
         "project": {"name": "benchmark", "classes": list(classes)},
         "selection": {
-            "granularity": options.granularity,
-            "strategy": SelectionConfig().strategy if strategy == "default" else strategy,
-            "budget": options.budget,
+            "granularity": own[0] if own else options.granularity,
+            "strategy": chosen,
+            "budget": own[1] if len(own) > 1 else options.budget,
             "seed": options.seed,
         },
         "stopping": {"rounds": options.rounds},
@@ -96,7 +113,13 @@ def _print(result: dict[str, Any]) -> None:
         for row in run["curve"]:
             shares = f"{row['share']:.1%}", str(row["clicks_corrected"]), f"{row['share_corrected']:.1%}"
             counts = str(row["round"]), str(row["samples"]), str(row["clicks"])
-            table.add_row(run["strategy"], *counts, *shares, f"{100 * row['miou']:.1f}", f"{row['seconds']:.0f}")
+            table.add_row(
+                f"{run['strategy']}, {run['granularity']}",
+                *counts,
+                *shares,
+                f"{100 * row['miou']:.1f}",
+                f"{row['seconds']:.0f}",
+            )
         table.add_section()
     Console().print(table)
 
@@ -108,14 +131,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "folders", nargs="+", type=Path, metavar="FOLDER", help="video.mp4 or frames/, masks/, meta.json"
     )
-    parser.add_argument("--granularity", default="frame", choices=["frame"])
+    parser.add_argument(
+        "--granularity",
+        default="frame",
+        metavar="NAME",
+        help="frame, patch:32, patch:HEIGHTxWIDTH, superpixel or mixed",
+    )
     parser.add_argument("--strategy", default="default", choices=["default", *STRATEGIES], metavar="NAME")
     parser.add_argument("--strategies", metavar="A,B,C", help="several side by side instead of --strategy")
-    parser.add_argument("--budget", type=int, default=5, help="samples per round")
+    parser.add_argument("--budget", type=int, default=5, help="samples per round; mixed: frames' worth of clicks")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     add_segmenter_options(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw mIoU over the share of clicks, as a PNG")
     return parser
 
 

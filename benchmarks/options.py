@@ -37,6 +37,12 @@ def write_result(out: Path | None, result: Any) -> None:
             raise UserError(f"{out} cannot be written: {error.strerror}.") from None
 
 
+def check_writable(out: Path | None) -> None:
+    """UserError before the long work begins if `out` could not be written at its end."""
+    if out is not None and (out.is_dir() or not out.resolve().parent.is_dir()):
+        raise UserError(f"{out} cannot be written.", "Name a file in a folder that exists.")
+
+
 def run_benchmark(main: Callable[[], None]) -> int:
     """The exit code: 2 with one line for a user's error, as argparse does."""
     try:

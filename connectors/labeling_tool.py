@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from workspace.mask import MaskArray
-from workspace.sample import Sample
+from workspace.sample import Granularity, Sample
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +29,7 @@ class Question:
     width: int
     prediction: MaskArray | None = None
     model: str = ""  # fingerprint of what made the prediction
+    superpixels: Path | None = None  # .npy of the frame's superpixel ids, (height, width) int32; for a superpixel only
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +66,10 @@ class LabelingTool(Protocol):
 
     Errors: `ToolUnavailable` when the tool does not answer or refuses the token (nothing was lost, try again), and
     `UserError` when the user must act (the project was deleted, say).
+    `granularities`: what it can ask about.
     """
+
+    granularities: frozenset[Granularity]
 
     def push(self, questions: Iterable[Question], before_write: Callable[[], None]) -> int:
         """Ask; a key that is already there is skipped, surplus copies of a key are removed. Returns how many are new.

@@ -16,7 +16,7 @@ import numpy as np
 
 from connectors.labeling_tool import Answer, LabelingTool, Progress, Question
 from workspace.mask import UNKNOWN, MaskArray
-from workspace.sample import Sample
+from workspace.sample import Granularity, Sample
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS task (
@@ -35,6 +35,8 @@ class MemoryTool(LabelingTool):
     several processes may use one file. With `answer`, every open question is answered by it (None skips) when the loop
     next looks, that is in `progress` and `pull`, so that a kill between push and answer loses nothing.
     """
+
+    granularities = frozenset(Granularity)
 
     def __init__(self, path: Path | None = None, answer: Callable[[Question], MaskArray | None] | None = None) -> None:
         self._path = path
@@ -211,10 +213,15 @@ def _question_to_json(question: Question) -> str:
             "height": question.height,
             "width": question.width,
             "model": question.model,
+            "superpixels": None if question.superpixels is None else str(question.superpixels),
         }
     )
 
 
 def _question_from_json(text: str) -> Question:
     value = json.loads(text)
-    return Question(**{**value, "sample": Sample.parse(value["sample"]), "image": Path(value["image"])})
+    superpixels = value.pop("superpixels", None)
+    return Question(
+        **{**value, "sample": Sample.parse(value["sample"]), "image": Path(value["image"])},
+        superpixels=None if superpixels is None else Path(superpixels),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from connectors.labeling_tool import Answer, Question
 from flows.context import Context
 from flows.labels import label_payload
 from flows.rounds import asked_in, shown_model
+from flows.superpixel_files import superpixel_file, superpixel_ids
 from selection.clicks import correcting_clicks, drawing_clicks
 from workspace.errors import UserError
 from workspace.facts import Lease, NewEvent
@@ -20,6 +22,8 @@ from workspace.mask import UNKNOWN, MaskArray, check_mask
 from workspace.sample import Sample, question_key
 from workspace.states import State
 from workspace.video import Video
+
+_FRAMES_REMEMBERED = 4
 
 
 def push(context: Context, lease: Lease) -> bool:
@@ -90,6 +94,8 @@ def collect(context: Context, lease: Lease) -> list[NewEvent]:
 def _questions(
     context: Context, video: Video, round_number: int, samples: list[Sample], model: str
 ) -> Iterator[Question]:
+    # hundreds of patches may lie in a few frames: their prediction is read once
+    shown = lru_cache(maxsize=_FRAMES_REMEMBERED)(partial(_shown, context, video, model))
     for sample in samples:
         yield Question(
             key=question_key(video.id, round_number, sample),
@@ -100,14 +106,15 @@ def _questions(
             image=context.layout.frame(video, sample.frame),
             height=video.height,
             width=video.width,
-            prediction=_shown(context, video, sample, model),
+            prediction=shown(sample.frame),
             model=model,
+            superpixels=superpixel_file(context, video, sample),
         )
 
 
-def _shown(context: Context, video: Video, sample: Sample, model: str) -> MaskArray | None:
+def _shown(context: Context, video: Video, model: str, frame: int) -> MaskArray | None:
     """The prediction that goes with a question; None in the first round."""
-    return read_mask(context.layout.masks(video.id, model) / f"{sample.frame:06d}.png") if model else None
+    return read_mask(context.layout.masks(video.id, model) / f"{frame:06d}.png") if model else None
 
 
 def _store(context: Context, video: Video, round_number: int, sample: Sample, answer: Answer, model: str) -> NewEvent:
@@ -121,12 +128,15 @@ def _store(context: Context, video: Video, round_number: int, sample: Sample, an
     file, known, clicks = None, 0, {"drawing": 0, "correcting": 0}
     if answer.mask is not None:
         mask = check_mask(answer.mask, video.height, video.width, len(context.config.project.classes))
+        ids = superpixel_ids(context, video, sample)
+        # what somebody painted beside the sample was not asked for, and not looked at by the click model
+        mask = np.where(sample.region(video.height, video.width, ids), mask, np.uint8(UNKNOWN))
         file, known = f"labels/{stem}.png", int((mask != UNKNOWN).sum())
         write_image(folder / file, mask)
-        shown = _shown(context, video, sample, model)
+        shown = _shown(context, video, model, sample.frame)
         if shown is None:
             shown = np.full_like(mask, UNKNOWN)
-        drawing = drawing_clicks(mask, len(context.config.project.classes), sample)
+        drawing = drawing_clicks(mask, len(context.config.project.classes), sample, ids)
         clicks = {
             "drawing": drawing,
             "correcting": correcting_clicks(shown, mask, mask != UNKNOWN, drawing),

@@ -1,25 +1,39 @@
-"""The steps that choose: which frames of a video are worth asking about next, or that it is done."""
+"""The steps that choose: which samples of a video are worth asking about next, or that it is done."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flows.context import Context, beating
-from flows.frame_files import FrameFiles
-from flows.learning import read_probabilities
+from flows.embedding_files import asked_embeddings, frame_embeddings, sample_embeddings
+from flows.frame_files import FrameFiles, ScratchFiles
+from flows.learning import flow_files
 from flows.rounds import asked, newest_model, stop_reason
-from propagation.embeddings import embed
+from flows.scoring import ScoredFrame, scored_frames
 from selection.candidates import Candidates
-from selection.strategies import strategy
-from selection.uncertainty import entropy
+from selection.gain import greedy_gain
+from selection.granularity import FRAME, MIXED, MIXTURE, first_frames
+from selection.strategies import EMBEDDED, UNSCORED, gain_per_click, strategy
+from workspace.errors import UserError
 from workspace.facts import Lease, NewEvent
-from workspace.files import fingerprint, read_array, write_array
-from workspace.sample import Sample
+from workspace.sample import Granularity, Sample
 from workspace.states import State
 from workspace.video import Video
+
+_CANDIDATES_IN_ALL = 1_000_000  # held at once, 0.25 GB with embeddings; in longer videos each frame offers its best
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a round asks for; `candidates`: how many there were to choose from."""
+
+    samples: list[Sample]
+    granularity: str
+    candidates: int
 
 
 def begin(context: Context, lease: Lease) -> bool:
@@ -32,31 +46,26 @@ def select(context: Context, lease: Lease) -> bool:
     began = time.monotonic()
     video = context.facts.video(lease.video).video
     settings = context.config.selection
-    asked_frames = sorted({sample.frame for sample in asked(context.facts, video.id)})
-    open_frames = np.setdiff1d(np.arange(video.frames), asked_frames)
+    check_tool(context)
     reason = stop_reason(context.facts, video, lease.round - 1, context.config.stopping)
     if reason is not None:
         lease.commit(State.DONE, lease.round - 1, [NewEvent("done", {"reason": reason})])
         return True
-    embeddings = _embeddings(context, lease, video)
-    candidates = Candidates(
-        frame=open_frames,
-        embedding=embeddings[open_frames],
-        uncertainty=_uncertainty(context, lease, video, open_frames),
-        frames=video.frames,
-        asked_frame=np.array(asked_frames, np.int64),
-        asked_embedding=embeddings[asked_frames],
+    choice = (
+        samples_with_model(context, lease, video)
+        if newest_model(context.facts, video.id)
+        else _first(context, lease, video)
     )
-    # seeded by round, not by what ran before: a repeated selection is the same selection
-    rng = np.random.default_rng([settings.seed, lease.round])
-    picks = strategy(settings.strategy)(candidates, settings.budget, rng)
-    samples = [Sample(int(open_frames[pick])) for pick in picks]
+    if not choice.samples:
+        nothing_left = {"reason": "everything was asked about", "exhausted": True}
+        lease.commit(State.DONE, lease.round - 1, [NewEvent("done", nothing_left)])
+        return True
     payload = {
-        "samples": [sample.key for sample in samples],
+        "samples": [sample.key for sample in choice.samples],
         "strategy": settings.strategy,
-        "granularity": settings.granularity,
+        "granularity": choice.granularity,
         "seed": settings.seed,
-        "candidates": len(open_frames),
+        "candidates": choice.candidates,
         "seconds": round(time.monotonic() - began, 3),
     }
     lease.commit(State.PUSHING, lease.round, [NewEvent("selected", payload)])
@@ -64,7 +73,7 @@ def select(context: Context, lease: Lease) -> bool:
 
 
 def reopen(context: Context, lease: Lease) -> bool:
-    """A finished video goes on when its stopping rule was loosened and there are frames left."""
+    """A finished video goes on when its stopping rule was loosened and there is something left to ask."""
     video = context.facts.video(lease.video).video
     if stop_reason(context.facts, video, lease.round, context.config.stopping) is not None:
         return False
@@ -72,27 +81,168 @@ def reopen(context: Context, lease: Lease) -> bool:
     return True
 
 
-def _embeddings(context: Context, lease: Lease, video: Video) -> NDArray[np.float32]:
-    """(frames, D) float32, computed once per backbone."""
-    name = fingerprint(video.sha256, context.config.segmenter.model_dump())
-    path = context.layout.video(video.id) / "embeddings" / f"{name}.npy"
-    if not path.exists():
-        beat = beating(context, lease, "embedding frames")
-        write_array(
-            path,
-            embed(FrameFiles(context.layout, video), context.config.segmenter, context.config.propagation, beat),
+def check_tool(context: Context) -> None:
+    """UserError, before anybody is asked, if the labeling tool cannot ask about samples of the chosen granularity."""
+    wanted = context.config.selection.granularity
+    kinds = {Granularity.FRAME, Granularity.PATCH} if wanted == MIXED else {Granularity(wanted.split(":")[0])}
+    if not kinds <= context.tool.granularities:
+        can = ", ".join(sorted(context.tool.granularities))
+        raise UserError(
+            f"selection.granularity is {wanted!r}, but the labeling tool of this project asks about: {can}.",
+            f"Set selection.granularity to {can}.",
         )
-    return np.asarray(read_array(path), np.float32)
 
 
-def _uncertainty(context: Context, lease: Lease, video: Video, frames: NDArray[np.int64]) -> NDArray[np.float32] | None:
-    """Mean entropy of each frame's probabilities; None before the first propagation."""
+def _first(context: Context, lease: Lease, video: Video) -> Choice:
+    """Whole frames, diverse or spread over time: there is no model yet that could tell one patch from another."""
+    settings = context.config.selection
+    budget = first_frames(settings.budget, settings.granularity, video.height, video.width, settings.superpixel_size)
+    asked_frames = np.array(sorted({sample.frame for sample in asked(context.facts, video.id)}), np.int64)
+    open_frames = np.setdiff1d(np.arange(video.frames), asked_frames)
+    embeddings = frame_embeddings(context, lease, video)
+    candidates = Candidates(
+        frame=open_frames,
+        embedding=embeddings[open_frames],
+        frames=video.frames,
+        asked_frame=asked_frames,
+        asked_embedding=embeddings[asked_frames],
+    )
+    picks = strategy(settings.strategy)(candidates, budget, _rng(context, lease))
+    return Choice([Sample(int(open_frames[pick])) for pick in picks], FRAME, len(open_frames))
+
+
+def samples_with_model(context: Context, lease: Lease, video: Video) -> Choice:
+    """By what the newest masks and probabilities say about every open sample."""
+    settings = context.config.selection
+    names: tuple[str, ...] = MIXTURE if settings.granularity == MIXED else (settings.granularity,)
+    asked_of: dict[int, list[Sample]] = {}
+    for sample in sorted(asked(context.facts, video.id), key=lambda sample: sample.key):
+        asked_of.setdefault(sample.frame, []).append(sample)
+    offers, seen = _offers(context, lease, video, names, asked_of)
+    if settings.granularity != MIXED:
+        name = settings.granularity
+        candidates = _candidates(context, lease, video, name, offers[name], asked_of)
+        picks = strategy(settings.strategy)(candidates, settings.budget, _rng(context, lease))
+        return Choice(_samples(offers[name], picks), name, seen[name])
+    name, picks = _best_granularity(offers, _frame_clicks(offers) * settings.budget)
+    if strategy(settings.strategy) is not gain_per_click:
+        candidates = _candidates(context, lease, video, name, offers[name], asked_of)
+        picks = strategy(settings.strategy)(candidates, len(picks), _rng(context, lease))
+    return Choice(_samples(offers[name], picks), name, seen[name])
+
+
+def _offers(
+    context: Context, lease: Lease, video: Video, names: tuple[str, ...], asked_of: dict[int, list[Sample]]
+) -> tuple[dict[str, list[ScoredFrame]], dict[str, int]]:
+    """Per granularity, the frames with their open samples, and how many there were before each frame kept its best."""
+    most = max(1, _CANDIDATES_IN_ALL // (video.frames * len(names)))
+    rng = _rng(context, lease)
+    scratch = ScratchFiles(context.layout.video(video.id) / "scratch" / f"selecting-{lease.round:02d}")
+    flow = flow_files(context, video, FrameFiles(context.layout, video))
     model = newest_model(context.facts, video.id)
-    if not model:
-        return None
-    beat = beating(context, lease, "scoring frames")
-    scores = np.empty(len(frames), np.float32)
-    for n, frame in enumerate(frames):
-        scores[n] = entropy(read_probabilities(context.layout, video.id, model, int(frame))).mean()
-        beat((n + 1) / len(frames))
-    return scores
+    offers: dict[str, list[ScoredFrame]] = {name: [] for name in names}
+    seen = dict.fromkeys(names, 0)
+    beat = beating(context, lease, "scoring samples")
+    for of_frame in scored_frames(context, video, model, asked_of, names, flow, scratch, beat):
+        for name, scored in of_frame.items():
+            seen[name] += len(scored.scores.gain)
+            offers[name].append(_thinned(scored, most, context.config.selection.strategy, rng))
+    scratch.clear()
+    return offers, seen
+
+
+def _thinned(scored: ScoredFrame, most: int, name: str, rng: np.random.Generator) -> ScoredFrame:
+    count = len(scored.scores.gain)
+    if count <= most:
+        return scored
+    if name in UNSCORED:
+        rows = rng.choice(count, most, replace=False)
+    else:
+        worth = scored.scores.gain / scored.scores.cost if name == "gain_per_click" else scored.scores.uncertainty
+        rows = np.argsort(-worth, kind="stable")[:most]
+    return scored.only(np.sort(rows))
+
+
+def _best_granularity(offers: dict[str, list[ScoredFrame]], clicks: float) -> tuple[str, NDArray[np.int64]]:
+    """The granularity whose greedy picks promise the most gain for about the same clicks, and these picks."""
+    promised = {}
+    for name, frames in offers.items():
+        frame, box, gain, _, motion, cost = _columns(frames)
+        picks = greedy_gain(frame, box, motion, gain, cost, max(1, int(clicks)), clicks)
+        spent = float(cost[picks.index].sum())
+        # the last sample may not fit in, or a single frame cost more than the clicks: compare what a click buys
+        promised[name] = (float(picks.gain.sum()) / spent if spent else 0.0, picks.index)
+    best = max(promised, key=lambda name: promised[name][0])  # ties to the coarser
+    return best, promised[best][1]
+
+
+def _frame_clicks(offers: dict[str, list[ScoredFrame]]) -> float:
+    """Expected clicks of a whole frame, on average; 0 if none is left to ask."""
+    cost = np.concatenate([scored.scores.cost for scored in offers[FRAME]])
+    return float(cost.mean()) if len(cost) else 0.0
+
+
+def _candidates(
+    context: Context,
+    lease: Lease,
+    video: Video,
+    name: str,
+    offered: list[ScoredFrame],
+    asked_of: dict[int, list[Sample]],
+) -> Candidates:
+    frame, box, gain, uncertainty, motion, cost = _columns(offered)
+    asked_frame = np.array([frame for frame, samples in asked_of.items() for _ in samples], np.int64)
+    embedding: NDArray[np.float32] = np.zeros((len(frame), 0), np.float32)
+    before: NDArray[np.float32] = np.zeros((len(asked_frame), 0), np.float32)
+    if context.config.selection.strategy in EMBEDDED and name == FRAME:
+        table = frame_embeddings(context, lease, video)
+        embedding, before = table[frame], table[asked_frame]
+    elif context.config.selection.strategy in EMBEDDED:
+        embedding = sample_embeddings(context, lease, video, frame, box)
+        asked_frame, before = asked_embeddings(context, lease, video, name, asked_of)
+    return Candidates(
+        frame=frame,
+        embedding=embedding,
+        uncertainty=uncertainty,
+        gain=gain,
+        cost=cost,
+        box=box,
+        motion=motion,
+        frames=video.frames,
+        asked_frame=asked_frame,
+        asked_embedding=before,
+    )
+
+
+def _columns(
+    frames: list[ScoredFrame],
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.int64],
+    NDArray[np.float32],
+    NDArray[np.float32],
+    NDArray[np.float32],
+    NDArray[np.float32],
+]:
+    """Frame, box, gain, uncertainty, motion and cost of all samples, in order."""
+    number = np.repeat([scored.frame for scored in frames], [len(scored.scores.gain) for scored in frames])
+    box = np.concatenate([scored.scores.box for scored in frames])
+    gain, uncertainty, motion, cost = (
+        np.concatenate([getattr(scored.scores, column) for scored in frames])
+        for column in ("gain", "uncertainty", "motion", "cost")
+    )
+    return number.astype(np.int64), box, gain, uncertainty, motion, cost
+
+
+def _samples(frames: list[ScoredFrame], picks: NDArray[np.int64]) -> list[Sample]:
+    """The picks in the order in which they are asked: parts of a frame one after another, frames as they were picked."""
+    starts = np.concatenate([[0], np.cumsum([len(scored.scores.gain) for scored in frames])])
+    at = np.searchsorted(starts, picks, side="right") - 1
+    samples = [frames[n].sample(int(pick - starts[n])) for n, pick in zip(at.tolist(), picks.tolist(), strict=True)]
+    whole = all(sample.granularity is Granularity.FRAME for sample in samples)
+    return samples if whole else sorted(samples, key=lambda sample: sample.key)
+
+
+def _rng(context: Context, lease: Lease) -> np.random.Generator:
+    """Seeded by round, not by what ran before: a repeated selection is the same selection."""
+    return np.random.default_rng([context.config.selection.seed, lease.round])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -82,3 +83,6 @@ class ScratchFiles:
 
     def get(self, name: str) -> NDArray[np.generic]:
         return read_array(self._folder / f"{name}.npy")
+
+    def clear(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)

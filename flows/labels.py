@@ -15,6 +15,8 @@ from workspace.label import Label
 from workspace.mask import UNKNOWN, MaskArray
 from workspace.sample import Sample
 
+_REMEMBERED_BYTES = 128 * 2**20
+
 
 def label_payload(label: Label) -> dict[str, object]:
     """A label as the payload of a `label` event."""
@@ -53,8 +55,8 @@ class LabelSet(Mapping[int, MaskArray]):
     Several annotations of one sample are consolidated by pixel-wise majority; later rounds win where they know more.
     """
 
-    def __init__(self, folder: Path, labels: Iterable[Label], keep: int = 16) -> None:
-        self._folder, self._keep = folder, keep
+    def __init__(self, folder: Path, labels: Iterable[Label]) -> None:
+        self._folder = folder
         self._of_frame: dict[int, dict[tuple[int, str], list[Label]]] = {}
         for label in labels:
             if label.file is not None and label.known_pixels > 0:
@@ -78,7 +80,8 @@ class LabelSet(Mapping[int, MaskArray]):
                 merged = mask if merged is None else np.where(mask == UNKNOWN, merged, mask).astype(np.uint8)
             assert merged is not None
             self._recent[frame] = merged
-            if len(self._recent) > self._keep:
+            # hundreds of patches may make one mask, and a fit asks for each mask several times
+            while len(self._recent) > 1 and sum(mask.nbytes for mask in self._recent.values()) > _REMEMBERED_BYTES:
                 self._recent.popitem(last=False)
         self._recent.move_to_end(frame)
         return self._recent[frame]

@@ -48,7 +48,7 @@ def fit(context: Context, lease: Lease) -> bool:
     path = context.layout.model(video.id, model)
     if not path.exists():
         frames = FrameFiles(context.layout, video)
-        flow = _flow(context, video, frames)
+        flow = flow_files(context, video, frames)
         _compute_flow(flow, video, beating(context, lease, "optical flow"))
         data = fit_segmenter(
             frames,
@@ -89,7 +89,7 @@ def propagate(context: Context, lease: Lease) -> bool:
         for prediction in propagate_labels(
             frames,
             _labels(context, video),
-            _flow(context, video, frames),
+            flow_files(context, video, frames),
             len(context.config.project.classes),
             context.config.segmenter,
             context.config.propagation,
@@ -111,17 +111,22 @@ def propagate(context: Context, lease: Lease) -> bool:
     return True
 
 
-def read_probabilities(layout: Layout, video: str, model: str, frame: int) -> NDArray[np.float16]:
-    """(K, ceil(H / stride), ceil(W / stride)) float16, as the propagation left it for the next selection."""
+def read_probabilities(
+    layout: Layout, video: str, model: str, frame: int
+) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+    """(K, ceil(H / stride), ceil(W / stride)) float16 and the doubt, (ceil(H / stride), ceil(W / stride)) float16.
+
+    As the propagation left them for the next selection.
+    """
     with np.load(_npz(layout.probabilities(video, model), frame), allow_pickle=False) as file:
-        return np.asarray(file["probabilities"])
+        return np.asarray(file["probabilities"]), np.asarray(file["doubt"])
 
 
 def _labels(context: Context, video: Video) -> LabelSet:
     return LabelSet(context.layout.video(video.id), labels_from_events(context.facts.events(video.id, "label")))
 
 
-def _flow(context: Context, video: Video, frames: FrameFiles) -> FlowFiles:
+def flow_files(context: Context, video: Video, frames: FrameFiles) -> FlowFiles:
     side = context.config.propagation.flow_max_side
     return FlowFiles(context.layout.flow(video.id) / f"dis-{side}", frames, partial(dis_flow, max_side=side))
 
@@ -142,7 +147,7 @@ def _previous_model(layout: Layout, video: str, model: str) -> bytes | None:
 
 def _save(prediction: FramePrediction, masks: Path, probabilities: Path) -> None:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, probabilities=prediction.probabilities)
+    np.savez_compressed(buffer, probabilities=prediction.probabilities, doubt=prediction.doubt)
     write_bytes(_npz(probabilities, prediction.index), buffer.getvalue())
     write_image(_mask_file(masks, prediction.index), prediction.mask)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from workspace.config import StoppingConfig
 from workspace.facts import Facts
-from workspace.sample import Sample
+from workspace.sample import Granularity, Sample
 from workspace.video import Video
 
 
@@ -48,6 +48,10 @@ def stop_reason(facts: Facts, video: Video, finished_rounds: int, stopping: Stop
         spent = clicks_spent(facts, video.id)
         if spent >= stopping.clicks:
             return f"{spent} of {stopping.clicks} clicks are spent (stopping.clicks)"
-    if len({sample.frame for sample in asked(facts, video.id)}) >= video.frames:
+    whole = {s.frame for s in asked(facts, video.id) if s.granularity is Granularity.FRAME}
+    if len(whole) >= video.frames:
         return f"all {video.frames} frames were asked about"
+    ended = facts.last_event(video.id, "done")
+    if ended is not None and ended.payload.get("exhausted"):
+        return str(ended.payload["reason"])
     return None

@@ -1,8 +1,8 @@
-"""One vector per frame, near for frames that look alike; for choosing diverse frames."""
+"""Vectors that are near for frames, and for parts of frames, that look alike; for choosing diverse samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from workspace.config import PropagationConfig, SegmenterConfig
 
 _EMBEDDING_SIDE = 320
 _REGIONS = 4
+_MAP_CHANNELS = 32
 
 
 def embed(
@@ -46,6 +47,49 @@ def embed(
     first = np.zeros_like(table)
     first[:, 0] = 1  # a frame that is the very mean (all frames alike, say) still gets a direction
     return np.where(length > 1e-6, table / np.maximum(length, 1e-6), first).astype(np.float32)
+
+
+def embedding_maps(
+    frames: FrameSource, segmenter: SegmenterConfig, settings: PropagationConfig, beat: Callable[[float], None]
+) -> Iterator[NDArray[np.float16]]:
+    """For each frame a coarse map of vectors, to be averaged over patches and superpixels by `pooled_embedding`.
+
+    yields: (h, w, 32) float16; the map of stride 16 of the backbone (the coarsest but one), reduced by a fixed random
+    projection, which keeps distances about as they are (Johnson & Lindenstrauss 1984)
+    """
+    device = torch_device(settings.device)
+    backbone = features(segmenter, device, settings.seed)
+    channels = backbone.channels[-2]
+    rng = np.random.default_rng(settings.seed)
+    projection = torch.from_numpy(rng.normal(0, _MAP_CHANNELS**-0.5, (channels, _MAP_CHANNELS)).astype(np.float32))
+    for index in range(len(frames)):
+        image = frames[index]
+        sizes = canvas(image.shape[0], image.shape[1], min(segmenter.input_side, _EMBEDDING_SIDE))
+        with torch.inference_mode():
+            level = backbone(sizes.to_input(image, device))[-2][0]
+            reduced = torch.einsum("chw,cd->hwd", level, projection.to(device))
+        yield reduced.half().cpu().numpy()
+        beat((index + 1) / len(frames))
+
+
+def pooled_embedding(
+    maps: NDArray[np.floating], box: NDArray[np.int64], height: int, width: int
+) -> NDArray[np.float32]:
+    """The mean vector of each rectangle.
+
+    maps: (h, w, D) over a frame of (height, width) pixels;  box: (P, 4) y, x, height, width in pixels
+    returns: (P, D) float32; a rectangle within one cell of the map gets that cell's vector
+    """
+    h, w, dim = maps.shape
+    total = np.zeros((h + 1, w + 1, dim), np.float64)
+    total[1:, 1:] = maps.astype(np.float64).cumsum(axis=0).cumsum(axis=1)
+    top, left = box[:, 0] * h // height, box[:, 1] * w // width
+    bottom = np.maximum(-((-(box[:, 0] + box[:, 2]) * h) // height), top + 1)
+    right = np.maximum(-((-(box[:, 1] + box[:, 3]) * w) // width), left + 1)
+    area = ((bottom - top) * (right - left))[:, None]
+    sums = total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
+    mean: NDArray[np.float32] = (sums / area).astype(np.float32)
+    return mean
 
 
 def colour_and_texture(image: NDArray[np.uint8]) -> NDArray[np.float32]:

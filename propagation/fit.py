@@ -15,7 +15,7 @@ from propagation.canvas import Canvas, canvas, image_tensor
 from propagation.decoder import PixelDecoder
 from propagation.devices import torch_device
 from propagation.fusion import FusionHead, arrived_tensor, fuse
-from propagation.lessons import Journey, PixelBank, evenly, flow_pairs, journey, pixel_bank
+from propagation.lessons import NO_FOLD, Journey, PixelBank, evenly, flow_pairs, journey, pixel_bank
 from propagation.losses import balancing_weights, flow_loss, label_loss, overlap_loss
 from propagation.model import Model, checksum, from_bytes, index_of_class, to_bytes
 from propagation.segmenters import Features, features
@@ -69,10 +69,11 @@ def fit(
     if not counts.any():
         raise UserError("No pixel is labeled yet.", "Answer at least one sample, then run again.")
     present = tuple(int(c) for c in np.flatnonzero(counts))
-    learned = evenly([i for i in sorted(labels) if (labels[i] != UNKNOWN).any()], _LABELED_FRAMES)
-    folds = _FOLDS if len(learned) >= _LEAST_FOR_FUSION and backbone.pretrained else 0
-    fold_of = {index: number % max(1, folds) for number, index in enumerate(learned)}
-    visited = evenly([i for i in range(len(frames)) if i not in labels], _CARRIED_FRAMES)
+    known = {index: int((labels[index] != UNKNOWN).sum()) for index in sorted(labels)}
+    whole, parts = frames_to_learn(known, _LABELED_FRAMES)
+    folds = _FOLDS if len(whole) >= _LEAST_FOR_FUSION and backbone.pretrained else 0
+    fold_of = {index: number % max(1, folds) for number, index in enumerate(whole)}
+    visited = evenly([i for i in range(len(frames)) if i not in fold_of], _CARRIED_FRAMES)
 
     rng = np.random.default_rng(settings.seed)
     with (
@@ -82,7 +83,16 @@ def fit(
         trip = journey(frames, labels, flow, fold_of, visited, sizes, present, _part(beat, 0.0, 0.15))
         with torch.no_grad():
             bank = pixel_bank(
-                frames, labels, fold_of, trip.carried, backbone, sizes, present, rng, device, _part(beat, 0.15, 0.25)
+                frames,
+                labels,
+                fold_of | dict.fromkeys(parts, NO_FOLD),
+                trip.carried,
+                backbone,
+                sizes,
+                present,
+                rng,
+                device,
+                _part(beat, 0.15, 0.25),
             )
             pairs = flow_pairs(frames, flow, backbone, sizes, rng, device, _part(beat, 0.25, 0.35))
         start = _previous_decoder(previous, backbone, present, device)
@@ -111,6 +121,20 @@ class _Example:
     target: NDArray[np.uint8]
     sides: Sequence[NDArray[np.uint8]]
     opinion: NDArray[np.float16]
+
+
+def frames_to_learn(known: Mapping[int, int], most: int) -> tuple[list[int], list[int]]:
+    """The labeled frames to learn from: whole ones, and those of which people labeled parts.
+
+    known: labeled pixels per frame; a frame with less than half of the most is labeled in part
+    most: of both together; whole frames come first, and of too many the evenly spaced ones
+    People are asked about parts of frames where the model was unsure. A fusion head that learned there would take the
+    labels that arrive for worse than they are everywhere else, so it learns on whole frames only.
+    """
+    labeled = [index for index in sorted(known) if known[index] > 0]
+    half = max((known[index] for index in labeled), default=0) / 2
+    whole = evenly([index for index in labeled if known[index] >= half], most)
+    return whole, evenly([index for index in labeled if known[index] < half], most - len(whole))
 
 
 @contextmanager

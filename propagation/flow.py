@@ -85,3 +85,27 @@ def _padded(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if not bottom and not right:
         return grey
     return np.asarray(cv2.copyMakeBorder(grey, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+
+
+def coarse(
+    flow: NDArray[np.float32], back: NDArray[np.float32], stride: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Flow and its reliability at the middle of every cell of stride x stride pixels.
+
+    flow, back: (H, W, 2) as for `log_agreement`
+    returns: (ceil(H/stride), ceil(W/stride), 2) float32 in cells, and the reliability of the same height and width in
+    [0, 1]: 1 where going along the flow and returning ends where it began, 0 where the usual test sees an occlusion
+    """
+    height, width = flow.shape[:2]
+    y = np.minimum(np.arange(0, height, stride) + stride // 2, height - 1)
+    x = np.minimum(np.arange(0, width, stride) + stride // 2, width - 1)
+    here = flow[y[:, None], x[None, :]]
+    to_x, to_y = x[None, :] + here[..., 0], y[:, None] + here[..., 1]
+    inside = (to_x > -0.5) & (to_y > -0.5) & (to_x < width - 0.5) & (to_y < height - 0.5)
+    row = np.rint(to_y).clip(0, height - 1).astype(np.int64)
+    column = np.rint(to_x).clip(0, width - 1).astype(np.int64)
+    returned = back[row, column]
+    error = _squared_length(here + returned)
+    tolerance = np.float32(0.01) * (_squared_length(here) + _squared_length(returned)) + np.float32(0.5)
+    reliability = np.maximum(1 - error / tolerance, 0) * inside
+    return here / np.float32(stride), reliability.astype(np.float32)

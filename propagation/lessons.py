@@ -126,9 +126,13 @@ def pixel_bank(
     device: torch.device,
     beat: Beat,
 ) -> PixelBank:
-    """Pixels of the labeled frames in `fold_of`, seen twice each, and of the frames that labels are carried to."""
+    """Pixels of the labeled frames in `fold_of`, seen twice each, and of the frames that labels are carried to.
+
+    A frame of which only parts are labeled gives pixels in proportion, so that the parts do not outweigh the whole.
+    """
     table = index_of_class(present)
-    wanted = _VIEWS * len(fold_of) * _PIXELS_PER_VIEW + len(carried) * _PIXELS_PER_CARRIED_FRAME
+    most_of = _pixels_wanted({index: int((labels[index] != UNKNOWN).sum()) for index in fold_of})
+    wanted = _VIEWS * sum(most_of.values()) + len(carried) * _PIXELS_PER_CARRIED_FRAME
     share = min(1.0, _PIXELS_IN_ALL / wanted)
     parts: list[tuple[Tensor, NDArray[np.uint8], NDArray[np.uint8]]] = []
     total = _VIEWS * len(fold_of) + len(carried)
@@ -148,7 +152,7 @@ def pixel_bank(
         for view in range(_VIEWS):
             if view:
                 image, target = _other_colours(image, rng)[:, ::-1], target[:, ::-1]
-            learn(image, target, folds, _PIXELS_PER_VIEW)
+            learn(image, target, folds, most_of[index])
     for index, guess in carried.items():
         learn(frames[index], guess.target, guess.folds, _PIXELS_PER_CARRIED_FRAME)
     return PixelBank(
@@ -191,10 +195,21 @@ def flow_pairs(
     return (torch.cat(here), torch.cat(there)) if here else None
 
 
+def _pixels_wanted(known: Mapping[int, int]) -> dict[int, int]:
+    """Pixels to learn per view of each frame.  known: labeled pixels per frame, above 0"""
+    most = max(known.values(), default=0)
+    return {
+        index: _PIXELS_PER_VIEW if 2 * count >= most else _PIXELS_PER_VIEW * count // most
+        for index, count in known.items()
+    }
+
+
 def evenly(items: Sequence[int], most: int) -> list[int]:
     """All of `items`, or `most` of them, evenly spaced and the ends included."""
     if len(items) <= most:
         return list(items)
+    if most == 1:
+        return [items[len(items) // 2]]
     return [items[round(i)] for i in np.linspace(0, len(items) - 1, most)]
 
 

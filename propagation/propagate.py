@@ -32,12 +32,15 @@ class FramePrediction:
 
     mask: (H, W) uint8 class ids; the people's pixels are in it as they gave them
     probabilities: (K, ceil(H/s), ceil(W/s)) float16, s = settings.probability_stride, averages over s by s pixels
+    doubt: (ceil(H/s), ceil(W/s)) float16, average of 1 - highest probability; where two classes meet within a cell
+    it is far below what the averaged probabilities suggest
     warped_mask: (H, W) uint8, by flow alone: the baseline; class 0 where no label arrives
     """
 
     index: int
     mask: MaskArray
     probabilities: NDArray[np.float16]
+    doubt: NDArray[np.float16]
     warped_mask: MaskArray
 
 
@@ -121,12 +124,15 @@ def _predict(
             probability = torch.where(known, sure, probability)
         coarse[list(ids)] = F.avg_pool2d(probability, stride, ceil_mode=True, count_include_pad=False)[0]
         probabilities = coarse.half().cpu().numpy()
+        unsure = 1 - probability.amax(dim=1, keepdim=True)
+        averaged = F.avg_pool2d(unsure, stride, ceil_mode=True, count_include_pad=False)
+        doubt = averaged[0, 0].clamp(min=0).half().cpu().numpy()
     mask = np.array(ids, np.uint8)[best]
     warped = flow_only_mask(arrived_tensor(sides, _SAME))
     warped = np.where(warped == UNKNOWN, np.uint8(0), warped)
     if given is not None:
         mask, warped = (np.where(given != UNKNOWN, given, by_us) for by_us in (mask, warped))
-    return FramePrediction(index, mask, probabilities, warped)
+    return FramePrediction(index, mask, probabilities, doubt, warped)
 
 
 def _probability(

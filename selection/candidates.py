@@ -19,7 +19,10 @@ class Candidates:
     frame: (N,) int64, the frame each lies in
     embedding: (N, D) float32, one row per sample
     uncertainty: (N,) float32, higher = more worth a person's time; None while there is no model
+    gain: (N,) float32, expected error that a label would remove here and along the flow, at least 0; None without model
     cost: (N,) float32, expected clicks, above 0; None if every sample costs the same
+    box: (N, 4) int64, y, x, height, width of the part of its frame; None if every sample is a whole frame
+    motion: (N, 2) float32, how what is in it moves, y, x in pixels per frame; None if nothing is known of it
     frames: number of frames of the video; None: up to the last frame named here
     asked_frame, asked_embedding: (M,) int64 and (M, D) float32 of the samples already asked; (0, 0) if there are none
 
@@ -29,7 +32,10 @@ class Candidates:
     frame: NDArray[np.int64]
     embedding: NDArray[np.float32]
     uncertainty: NDArray[np.float32] | None = None
+    gain: NDArray[np.float32] | None = None
     cost: NDArray[np.float32] | None = None
+    box: NDArray[np.int64] | None = None
+    motion: NDArray[np.float32] | None = None
     frames: int | None = None
     asked_frame: NDArray[np.int64] = field(default_factory=_no_frames)
     asked_embedding: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
@@ -40,11 +46,15 @@ class Candidates:
             raise ValueError(f"embedding is {self.embedding.shape}, not ({n}, D)")
         if len(self.asked_embedding) != m or (m and self.asked_embedding.shape[1:] != self.embedding.shape[1:]):
             raise ValueError(f"asked_embedding is {self.asked_embedding.shape}, not ({m}, {self.embedding.shape[1]})")
-        for name in ("uncertainty", "cost"):
+        for name in ("uncertainty", "gain", "cost"):
             values = getattr(self, name)
             if values is not None and values.shape != (n,):
                 raise ValueError(f"{name} is {values.shape}, not ({n},)")
-        for name in ("embedding", "uncertainty", "cost", "asked_embedding"):
+        if self.box is not None and self.box.shape != (n, 4):
+            raise ValueError(f"box is {self.box.shape}, not ({n}, 4)")
+        if self.motion is not None and self.motion.shape != (n, 2):
+            raise ValueError(f"motion is {self.motion.shape}, not ({n}, 2)")
+        for name in ("embedding", "uncertainty", "gain", "cost", "motion", "asked_embedding"):
             values = getattr(self, name)
             # The sum is finite if and only if all values are (barring overflow), and needs no second array.
             if values is not None and not np.isfinite(values.sum(dtype=np.float64)):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from selection.candidates import Candidates
 from selection.clusters import kmeans, nearest_distinct
 from selection.coreset import k_centre_greedy
+from selection.gain import greedy_gain
 from selection.seeding import plus_plus
 from selection.spread import evenly_spread
 from workspace.errors import UserError
@@ -74,6 +75,18 @@ def badge(candidates: Candidates, budget: int, rng: np.random.Generator) -> NDAr
     return plus_plus(points, budget, rng, first=longest)
 
 
+def gain_per_click(candidates: Candidates, budget: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The most expected error removed per expected click, counting what a label mends along the flow; see gain.py.
+
+    Where no gain is known uncertainty stands for it; without a model, spread over time.
+    """
+    gain = candidates.uncertainty if candidates.gain is None else candidates.gain
+    if gain is None:
+        return uniform(candidates, budget, rng)
+    cost = np.ones(len(candidates), np.float32) if candidates.cost is None else candidates.cost
+    return greedy_gain(candidates.frame, candidates.box, candidates.motion, gain, cost, budget).index
+
+
 def most_uncertain(values: NDArray[np.float32], budget: int) -> NDArray[np.int64]:
     """Indices of the `budget` highest of (N,) values, highest first, ties to the lowest index."""
     return np.argsort(-values, kind="stable")[:budget].astype(np.int64)
@@ -86,7 +99,12 @@ STRATEGIES: dict[str, Strategy] = {
     "coreset": coreset,
     "uncertainty_centroids": uncertainty_centroids,
     "badge": badge,
+    "gain_per_click": gain_per_click,
 }
+
+
+EMBEDDED = frozenset({"coreset", "uncertainty_centroids", "badge"})  # these look at embeddings
+UNSCORED = frozenset({"random", "uniform", "coreset"})  # and these at no score of a sample
 
 
 def strategy(name: str) -> Strategy:

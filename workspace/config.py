@@ -15,6 +15,7 @@ from workspace.errors import UserError
 from workspace.mask import MAX_CLASSES
 
 PositiveInt = Annotated[int, Field(gt=0)]
+_GRANULARITY = r"^(frame|superpixel|mixed|patch:[1-9]\d{0,4}(x[1-9]\d{0,4})?)$"
 
 
 class Section(BaseModel):
@@ -61,9 +62,13 @@ class FramesConfig(Section):
 
 
 class SelectionConfig(Section):
-    granularity: Literal["frame"] = "frame"
+    granularity: Annotated[str, Field(pattern=r"^(frame|superpixel|mixed|patch:[1-9]\d{0,4}(x[1-9]\d{0,4})?)$")] = (
+        "frame"
+    )
     strategy: str = "uncertainty_centroids"
-    budget: PositiveInt = 5
+    budget: PositiveInt = 5  # samples per round; for `mixed` the clicks of so many whole frames
+    superpixel_size: Annotated[int, Field(ge=4)] = 24  # side in pixels
+    superpixel_method: Literal["slic", "seeds"] = "slic"
     seed: Annotated[int, Field(ge=0)] = 0
 
 

@@ -65,6 +65,9 @@ class Layout:
     def round(self, video: str, number: int) -> Path:
         return self.video(video) / "rounds" / f"{number:02d}"
 
+    def superpixels(self, video: str) -> Path:
+        return self.video(video) / "superpixels"
+
     def flow(self, video: str) -> Path:
         return self.video(video) / "flow"
 

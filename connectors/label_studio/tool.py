@@ -69,6 +69,8 @@ class LabelStudioTool(LabelingTool):
 
     # what the loop needs
 
+    granularities = frozenset({Granularity.FRAME})
+
     def push(self, questions: Iterable[Question], before_write: Callable[[], None]) -> int:
         waiting = iter(questions)
         batch = list(islice(waiting, self._batch))
