@@ -235,7 +235,7 @@ def _columns(
 
 
 def _samples(frames: list[ScoredFrame], picks: NDArray[np.int64]) -> list[Sample]:
-    """The picks in the order in which they are asked: parts of a frame one after another, frames as they were picked."""
+    """The picks in the order in which they are asked: parts of a frame together, frames as they were picked."""
     starts = np.concatenate([[0], np.cumsum([len(scored.scores.gain) for scored in frames])])
     at = np.searchsorted(starts, picks, side="right") - 1
     samples = [frames[n].sample(int(pick - starts[n])) for n, pick in zip(at.tolist(), picks.tolist(), strict=True)]
