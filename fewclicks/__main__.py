@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 
 from workspace.errors import UserError
@@ -11,6 +12,8 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 def main() -> None:
+    # Label Studio, Prefect and other runs share the machine: threads that spin while they wait starve everybody
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from fewclicks.app import app
 
     try:

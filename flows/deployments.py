@@ -47,6 +47,7 @@ def deploy(root: Path, cron: str, pool: str) -> str:
             parameters={"workspace": str(layout.root)},
             description=f"Moves every video of the fewclicks project {project} on where people have answered.",
             tags=["fewclicks"],
+            job_variables={"env": {"OMP_WAIT_POLICY": "PASSIVE"}},
             build=False,
             push=False,
             print_next_steps=False,

@@ -75,10 +75,11 @@ class ScratchFiles:
     """What one pass leaves for the next. Lost with the folder; never a fact."""
 
     def __init__(self, folder: Path) -> None:
+        # made here and not again: a process that was frozen until another had finished and tidied up stumbles over it
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
 
     def put(self, name: str, array: NDArray[np.generic]) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         np.save(self._folder / f"{name}.npy", array, allow_pickle=False)
 
     def get(self, name: str) -> NDArray[np.generic]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from selection.patches import patch_size
 
 FRAME, SUPERPIXEL, MIXED = "frame", "superpixel", "mixed"
-# What `mixed` chooses from. Smaller patches promise more per click than they keep: the most promising of many small ones
-# are those whose outlines were judged too simple, and their borders cut regions that have to be drawn in every patch.
+# What `mixed` chooses from. Smaller patches promise more per click than they keep: the most promising of many small
+# ones are those whose outlines were judged too simple, and their borders cut regions that every patch has to draw.
 MIXTURE = (FRAME, "patch:128", "patch:64")
 
 
