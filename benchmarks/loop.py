@@ -29,8 +29,8 @@ from benchmarks.options import add_segmenter_options, check_writable, run_benchm
 from connectors.measured_folder import open_measured_folder
 from dashboard.comparison_figure import draw_comparison
 from flows.simulation import Simulation, share_at, simulate
-from selection.strategies import STRATEGIES, strategy
-from workspace.config import Config, SelectionConfig, parse_config
+from selection.strategies import STRATEGIES, default_strategy, strategy
+from workspace.config import Config, parse_config
 from workspace.errors import UserError
 
 QUALITIES = ("0.80", "0.85", "0.90", "0.95")
@@ -88,12 +88,13 @@ def _config(classes: tuple[str, ...], name: str, options: argparse.Namespace) ->
     chosen, *own = name.split("@")
     if len(own) > 2 or any(not part for part in (chosen, *own)):
         raise UserError(f"{name!r} is no strategy.", "Write NAME, NAME@GRANULARITY or NAME@GRANULARITY@BUDGET.")
-    chosen = SelectionConfig().strategy if chosen == "default" else chosen
+    granularity = own[0] if own else options.granularity
+    chosen = default_strategy(granularity) if chosen == "default" else chosen
     strategy(chosen)
     values = {
         "project": {"name": "benchmark", "classes": list(classes)},
         "selection": {
-            "granularity": own[0] if own else options.granularity,
+            "granularity": granularity,
             "strategy": chosen,
             "budget": own[1] if len(own) > 1 else options.budget,
             "seed": options.seed,

@@ -116,3 +116,8 @@ def strategy(name: str) -> Strategy:
             f"There is no selection strategy {name!r}.",
             f"Set selection.strategy to one of: {', '.join(sorted(STRATEGIES))}.",
         ) from None
+
+
+def default_strategy(granularity: str) -> str:
+    """What suits a granularity: the published strategy for frames, gain per click where samples differ in cost."""
+    return "uncertainty_centroids" if granularity == "frame" else "gain_per_click"
