@@ -21,7 +21,9 @@ def doctor(
     from flows.checkup import Health, checkup
 
     marks = {Health.GOOD: "[green]good[/]", Health.NOTE: "[yellow]note[/]", Health.BAD: "[red]bad[/]"}
-    table = Table("", "what", "found", "what to do")
+    table = Table()
+    for heading in ("", "what", "found", "what to do"):
+        table.add_column(heading, overflow="fold")
     findings = checkup(folder)
     for finding in findings:
         table.add_row(marks[finding.health], finding.what, finding.found, finding.remedy)

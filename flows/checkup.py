@@ -16,8 +16,6 @@ from flows.tools import label_studio_tool
 from workspace.errors import UserError
 from workspace.layout import Layout
 
-REPAIR_CV2 = "pip install --force-reinstall --no-deps opencv-contrib-python-headless==4.12.0.88"
-
 
 class Health(StrEnum):
     GOOD = "good"
@@ -35,17 +33,18 @@ class Finding:
 
 def checkup(folder: Path | None) -> list[Finding]:
     """Everything that can be checked on this machine, and the project in `folder` if one is given."""
-    findings = [_python(), *_packages(), opencv(), _gpu(), _label_studio_program(), _disk(folder or Path.cwd())]
+    findings = [_python(), *_packages(), _opencv(), _gpu(), _label_studio_program(), _disk(folder or Path.cwd())]
     return findings + (_project(folder) if folder is not None else [])
 
 
-def opencv() -> Finding:
-    """cv2 is shared by several packages and the last one installed wins, so look for what only contrib has."""
+def _opencv() -> Finding:
     import cv2
 
-    if hasattr(cv2, "ximgproc") and hasattr(cv2.ximgproc, "createSuperpixelSLIC"):
+    from flows.opencv import REPAIR, has_contrib
+
+    if has_contrib():
         return Finding("OpenCV", Health.GOOD, f"{cv2.__version__} with contrib")
-    return Finding("OpenCV", Health.BAD, f"{cv2.__version__} without its contrib modules", REPAIR_CV2)
+    return Finding("OpenCV", Health.BAD, f"{cv2.__version__} without its contrib modules", REPAIR)
 
 
 def _python() -> Finding:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from connectors.labeling_tool import LabelingTool
+from flows.opencv import require_contrib
 from selection.strategies import strategy
 from workspace.config import Config
 from workspace.facts import Facts, Lease
@@ -34,6 +35,7 @@ class Context:
 
 
 def open_context(root: Path, tool: LabelingTool, show: ShowProgress = silent) -> Context:
+    require_contrib()
     layout = Layout(root.resolve())
     config = layout.config()
     strategy(config.selection.strategy)  # a misspelled name is told now, not after hours
