@@ -1,0 +1,150 @@
+"""Masks from few labels: quality, calibration, speed and memory for evenly spaced labeled frames.
+
+python -m benchmarks.propagation FOLDER... --labeled 1,3,5,10,20 --out propagation.json
+
+`miou_flow` is warping alone, `miou` ours, both over all frames with human pixels included; `ece` is over the pixels
+that nobody labeled; `fps` counts optical flow. `estimate_error` is null: the product does not estimate its own mIoU
+yet. Each line is measured in a process of its own, so that its peak memory is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.options import add_segmenter_options, check_writable, run_benchmark, segmenter_of, write_result
+from connectors.measured_folder import open_measured_folder
+from flows.adding import add_video
+from flows.frame_files import FlowFiles, FrameFiles, ScratchFiles
+from propagation.fit import fit
+from propagation.flow import dis_flow
+from propagation.propagate import propagate
+from quality.calibration import calibration_counts, expected_calibration_error
+from quality.scores import confusion, miou
+from workspace.config import FramesConfig, PropagationConfig, SegmenterConfig
+from workspace.errors import UserError
+from workspace.facts import Facts
+from workspace.layout import Layout
+from workspace.mask import UNKNOWN
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    check_writable(options.out)
+    folders = [open_measured_folder(path) for path in options.folders]
+    segmenter = SegmenterConfig(**segmenter_of(options))
+    table = Table("data", "labeled", "flow", "ours", "ECE", "fit s", "frames/s", "peak MB", title="Propagation")
+    runs = []
+    for path, folder in zip(options.folders, folders, strict=True):
+        for labeled in _counts(options.labeled, folder.n_masks):
+            Console(stderr=True).print(f"{folder.name}: {labeled} labeled frames")
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+                run = pool.submit(measure, path, labeled, segmenter, options.seed).result()
+            runs.append(run)
+            quality = f"{100 * run['miou_flow']:.1f}", f"{100 * run['miou']:.1f}", f"{100 * run['ece']:.1f} %"
+            speed = f"{run['fit_seconds']:.0f}", f"{run['fps']:.1f}", f"{run['peak_rss_mb']:.0f}"
+            table.add_row(folder.name, str(labeled), *quality, *speed)
+    Console().print(table)
+    write_result(options.out, {"runs": runs})
+
+
+def measure(path: Path, labeled: int, segmenter: SegmenterConfig, seed: int) -> dict[str, Any]:
+    """One line of the table."""
+    folder = open_measured_folder(path)
+    settings = PropagationConfig(seed=seed, probability_stride=1)  # every pixel's own probability, for the ECE
+    classes = len(folder.classes)
+    with tempfile.TemporaryDirectory(prefix="fewclicks-propagation-") as root:
+        layout = Layout(Path(root))
+        layout.videos.mkdir()
+        with Facts.open(layout.database_file) as facts:
+            video = add_video(layout, facts, FramesConfig(), folder.video_path).video
+        folder.check_video(video.frames, video.width, video.height)
+        frames = FrameFiles(layout, video)
+        chosen = [int((i + 0.5) * video.frames / labeled) for i in range(labeled)]
+        labels = {index: folder.truth(index) for index in chosen}
+        flow = FlowFiles(layout.flow(video.id), frames, partial(dis_flow, max_side=settings.flow_max_side))
+        began = time.monotonic()
+        for index in range(video.frames - 1):
+            flow(index, index + 1)
+            flow(index + 1, index)
+        flow_seconds = time.monotonic() - began
+        began = time.monotonic()
+        model = fit(frames, labels, flow, classes, segmenter, settings, None, _quiet)
+        fit_seconds = time.monotonic() - began
+        ours, warped = np.zeros((2, classes, classes + 1), np.int64)
+        calibration = np.zeros(calibration_counts(np.zeros(0), np.zeros(0, bool)).shape)
+        propagate_seconds = 0.0
+        scratch = ScratchFiles(layout.root / "scratch")
+        predictions = propagate(frames, labels, flow, classes, segmenter, settings, model, scratch, None, _quiet)
+        while True:
+            began = time.monotonic()
+            prediction = next(predictions, None)
+            propagate_seconds += time.monotonic() - began  # scoring is not part of the product
+            if prediction is None:
+                break
+            truth = folder.truth(prediction.index)
+            ours += confusion(truth, prediction.mask, classes)
+            warped += confusion(truth, prediction.warped_mask, classes)
+            open_pixels = truth != UNKNOWN
+            if prediction.index not in labels:
+                confidence = prediction.probabilities.max(axis=0).astype(np.float32)[open_pixels]
+                calibration += calibration_counts(confidence, (prediction.mask == truth)[open_pixels])
+    return {
+        "data": folder.name,
+        "labeled": labeled,
+        "segmenter": segmenter.name,
+        "miou_flow": round(miou(warped), 6),
+        "miou": round(miou(ours), 6),
+        "ece": round(expected_calibration_error(calibration), 6),
+        "estimate_error": None,
+        "fit_seconds": round(fit_seconds, 3),
+        "fps": round(video.frames / (flow_seconds + propagate_seconds), 3),
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    }
+
+
+def _quiet(fraction: float) -> None:
+    """No progress bar inside a measurement."""
+
+
+def _counts(text: str, frames: int) -> list[int]:
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(f"--labeled {text!r} is no list of numbers.", "For example --labeled 5,10,20.") from None
+    wrong = [count for count in counts if not 1 <= count <= frames]
+    if wrong:
+        raise UserError(f"--labeled {wrong[0]} does not fit a video of {frames} frames.")
+    return counts
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.propagation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "folders", nargs="+", type=Path, metavar="FOLDER", help="video.mp4 or frames/, masks/, meta.json"
+    )
+    parser.add_argument("--labeled", default="1,3,5,10,20", metavar="N,N,...", help="numbers of labeled frames")
+    parser.add_argument("--seed", type=int, default=0)
+    add_segmenter_options(parser)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_benchmark(main))

@@ -1,0 +1,42 @@
+"""The propagation benchmark on a small rendered clip: the contract's keys, and a user's mistakes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.options import run_benchmark
+from benchmarks.propagation import main
+from connectors.street_scene import write_street
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("measured") / "street"
+    write_street(folder, 8, 96, 64, 0, lambda done, total: None)
+    return folder
+
+
+@pytest.mark.slow
+def test_it_writes_what_the_contract_names(street: Path, tmp_path: Path) -> None:
+    main([str(street), "--labeled", "1,2", "--out", str(tmp_path / "out.json")])
+    runs = json.loads((tmp_path / "out.json").read_text())["runs"]
+    keys = {"data", "labeled", "miou_flow", "miou", "ece", "estimate_error", "fit_seconds", "fps", "peak_rss_mb"}
+    assert [run["labeled"] for run in runs] == [1, 2]
+    for run in runs:
+        assert set(run) >= keys
+        assert 0 < run["miou"] <= 1
+        assert 0 <= run["ece"] <= 1
+        assert run["fps"] > 0
+
+
+@pytest.mark.parametrize(("labeled", "message"), [("many", "is no list of numbers"), ("9", "a video of 8 frames")])
+def test_mistakes_are_one_line(street: Path, monkeypatch, capsys, labeled: str, message: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["propagation", str(street), "--labeled", labeled])
+    assert run_benchmark(main) == 2
+    error = capsys.readouterr().err
+    assert len(error.strip().splitlines()) == 1
+    assert message in error
