@@ -20,7 +20,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.options import add_segmenter_options, run_benchmark, segmenter_of, write_result
+from benchmarks.options import benchmark_parser, run_benchmark, segmenter_of, write_result
 from connectors.label_studio.annotator import LabelStudioAnnotator
 from connectors.label_studio.server import serve
 from connectors.measured_folder import MeasuredFolder, open_measured_folder
@@ -152,18 +152,11 @@ def _print(result: dict[str, Any]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.label_studio",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = benchmark_parser("label_studio", __doc__)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="video.mp4 or frames/, masks/, meta.json")
     parser.add_argument("--workspace", type=Path, required=True, metavar="DIR", help="a new folder")
     parser.add_argument("--budget", type=int, default=3, help="frames per round")
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=0)
-    add_segmenter_options(parser)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
     return parser
 
 

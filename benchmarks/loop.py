@@ -25,7 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.options import add_segmenter_options, check_writable, run_benchmark, segmenter_of, write_result
+from benchmarks.options import benchmark_parser, check_writable, run_benchmark, segmenter_of, write_result
 from connectors.measured_folder import open_measured_folder
 from dashboard.comparison_figure import draw_comparison
 from flows.simulation import Simulation, share_at, simulate
@@ -126,9 +126,7 @@ def _print(result: dict[str, Any]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.loop", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser("loop", __doc__)
     parser.add_argument(
         "folders", nargs="+", type=Path, metavar="FOLDER", help="video.mp4 or frames/, masks/, meta.json"
     )
@@ -142,9 +140,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--strategies", metavar="A,B,C", help="several side by side instead of --strategy")
     parser.add_argument("--budget", type=int, default=5, help="samples per round; mixed: frames' worth of clicks")
     parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--seed", type=int, default=0)
-    add_segmenter_options(parser)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw mIoU over the share of clicks, as a PNG")
     return parser
 

@@ -13,11 +13,20 @@ from workspace.errors import UserError
 from workspace.files import write_bytes
 
 
-def add_segmenter_options(parser: argparse.ArgumentParser) -> None:
+def benchmark_parser(name: str, description: str | None) -> argparse.ArgumentParser:
+    """A parser for `python -m benchmarks.NAME` with seed, segmenter, weights and out."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--segmenter", metavar="NAME", help="mobilenet_v2 if weights are given, compact (from nothing) otherwise"
     )
     parser.add_argument("--weights", metavar="PATH", help="a local state dict or a torchvision weights name")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
+    return parser
 
 
 def segmenter_of(options: argparse.Namespace) -> dict[str, Any]:

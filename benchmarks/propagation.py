@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.options import add_segmenter_options, check_writable, run_benchmark, segmenter_of, write_result
+from benchmarks.options import benchmark_parser, check_writable, run_benchmark, segmenter_of, write_result
 from connectors.measured_folder import open_measured_folder
 from flows.adding import add_video
 from flows.frame_files import FlowFiles, FrameFiles, ScratchFiles
@@ -131,18 +131,11 @@ def _counts(text: str, frames: int) -> list[int]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.propagation",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = benchmark_parser("propagation", __doc__)
     parser.add_argument(
         "folders", nargs="+", type=Path, metavar="FOLDER", help="video.mp4 or frames/, masks/, meta.json"
     )
     parser.add_argument("--labeled", default="1,3,5,10,20", metavar="N,N,...", help="numbers of labeled frames")
-    parser.add_argument("--seed", type=int, default=0)
-    add_segmenter_options(parser)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
     return parser
 
 

@@ -31,22 +31,29 @@ def label_payload(label: Label) -> dict[str, object]:
     }
 
 
-def labels_from_events(events: Iterable[Event]) -> list[Label]:
-    """The last version of every annotation, in the order in which the annotations first came."""
-    latest: dict[tuple[int, str, str], Label] = {}
+def latest_versions(events: Iterable[Event]) -> list[Event]:
+    """Of `label` events, the last version of every annotation, in the order in which the annotations first came."""
+    latest: dict[tuple[int, str, str], Event] = {}
     for event in events:
-        payload = event.payload
-        latest[event.round, payload["sample"], payload["annotation"]] = Label(
-            sample=Sample.parse(payload["sample"]),
-            round=event.round,
-            annotation=payload["annotation"],
-            annotator=payload["annotator"],
-            file=payload["file"],
-            skipped=payload["skipped"],
-            seconds=payload["seconds"],
-            known_pixels=payload["known_pixels"],
-        )
+        latest[event.round, event.payload["sample"], event.payload["annotation"]] = event
     return list(latest.values())
+
+
+def labels_from_events(events: Iterable[Event]) -> list[Label]:
+    """The labels that count: of an annotation that was corrected, the last version only."""
+    return [
+        Label(
+            sample=Sample.parse(event.payload["sample"]),
+            round=event.round,
+            annotation=event.payload["annotation"],
+            annotator=event.payload["annotator"],
+            file=event.payload["file"],
+            skipped=event.payload["skipped"],
+            seconds=event.payload["seconds"],
+            known_pixels=event.payload["known_pixels"],
+        )
+        for event in latest_versions(events)
+    ]
 
 
 class LabelSet(Mapping[int, MaskArray]):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from flows.context import Context
-from flows.rounds import asked_in
+from flows.labels import latest_versions
+from flows.rounds import asked_in, clicks_spent
 from workspace.facts import Facts, VideoState
 from workspace.sample import question_key
 from workspace.states import State
@@ -28,16 +29,17 @@ def round_rows(facts: Facts, video: str) -> list[dict[str, Any]]:
         payload = event.payload
         if event.kind == "selected":
             row["samples"] += len(payload["samples"])
-        elif event.kind == "label":
-            row["answers"] += not payload["skipped"]
-            row["skipped"] += payload["skipped"]
-            row["clicks"] += payload["clicks"]["drawing"]
-            row["clicks_corrected"] += payload["clicks"]["correcting"]
         elif event.kind == "fitted":
             row["fit_s"] = payload["seconds"]
         elif event.kind == "propagated":
             row["propagate_s"], row["model"] = payload["seconds"], payload["model"]
             row["seconds"] = event.at - began[event.round]
+    for event in latest_versions(facts.events(video, "label")):
+        row, payload = rows[event.round], event.payload
+        row["answers"] += not payload["skipped"]
+        row["skipped"] += payload["skipped"]
+        row["clicks"] += payload["clicks"]["drawing"]
+        row["clicks_corrected"] += payload["clicks"]["correcting"]
     return [rows[number] for number in sorted(rows)]
 
 
@@ -45,21 +47,15 @@ def project_rows(facts: Facts, rounds: int) -> list[tuple[object, ...]]:
     """One row per video: id, frames, state, round of rounds, samples asked, answered, skipped, withdrawn, clicks."""
     rows: list[tuple[object, ...]] = []
     for row in facts.videos():
-        asked: set[tuple[int, str]] = set()
+        asked = sum(len(event.payload["samples"]) for event in facts.events(row.video.id, "selected"))
+        withdrawn = sum(1 for _ in facts.events(row.video.id, "withdrawn"))
         answered: dict[tuple[int, str], bool] = {}
-        withdrawn, clicks = 0, 0
-        for event in facts.events(row.video.id):
-            if event.kind == "selected":
-                asked |= {(event.round, key) for key in event.payload["samples"]}
-            elif event.kind == "label":
-                key = event.round, event.payload["sample"]
-                answered[key] = answered.get(key, False) or not event.payload["skipped"]
-                clicks += event.payload["clicks"]["correcting"]
-            elif event.kind == "withdrawn":
-                withdrawn += 1
+        for event in latest_versions(facts.events(row.video.id, "label")):
+            key = event.round, event.payload["sample"]
+            answered[key] = answered.get(key, False) or not event.payload["skipped"]
         labeled = sum(answered.values())
         place = row.video.id, row.video.frames, row.state.value, f"{row.round}/{rounds}"
-        rows.append((*place, len(asked), labeled, len(answered) - labeled, withdrawn, clicks))
+        rows.append((*place, asked, labeled, len(answered) - labeled, withdrawn, clicks_spent(facts, row.video.id)))
     return rows
 
 

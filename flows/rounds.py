@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flows.labels import latest_versions
 from workspace.config import StoppingConfig
 from workspace.facts import Facts
 from workspace.sample import Granularity, Sample
@@ -37,7 +38,7 @@ def newest_model(facts: Facts, video: str) -> str:
 
 def clicks_spent(facts: Facts, video: str) -> int:
     """Modelled clicks of all answers so far, by what was shown: drawing without, correcting with a prediction."""
-    return sum(event.payload["clicks"]["correcting"] for event in facts.events(video, "label"))
+    return sum(event.payload["clicks"]["correcting"] for event in latest_versions(facts.events(video, "label")))
 
 
 def stop_reason(facts: Facts, video: Video, finished_rounds: int, stopping: StoppingConfig) -> str | None:

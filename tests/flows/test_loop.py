@@ -13,8 +13,9 @@ from flows.asking import ask_again, pull_early
 from flows.context import Context
 from flows.machine import Outcome, advance, has_work
 from flows.progress import project_rows, round_rows, waiting_for
-from flows.rounds import asked_in, newest_model
+from flows.rounds import asked_in, clicks_spent, newest_model
 from workspace.errors import UserError
+from workspace.facts import NewEvent
 from workspace.files import read_mask
 from workspace.sample import question_key
 from workspace.states import State
@@ -199,3 +200,19 @@ def test_a_held_video_is_left_alone(make_context: MakeContext) -> None:
     assert advance(context, CLIP) is Outcome.BUSY
     assert not tool.times_asked()
     lease.release()
+
+
+def test_an_annotation_corrected_after_it_was_pulled_counts_once(make_context: MakeContext, truth: Truth) -> None:
+    tool = MemoryTool()
+    context = make_context(tool)
+    advance(context, CLIP)
+    first, _ = keys(context, 1)
+    tool.annotate(first, truth(frame_of(first)))
+    list(pull_early(context))
+    (early,) = context.facts.events(CLIP, "label")
+    corrected = early.payload | {"clicks": {"drawing": 7, "correcting": 5}}  # the same annotation, a later version
+    assert context.facts.append(CLIP, 1, NewEvent("label", corrected))
+    assert clicks_spent(context.facts, CLIP) == 5
+    row = round_rows(context.facts, CLIP)[0]
+    assert (row["answers"], row["clicks"], row["clicks_corrected"]) == (1, 7, 5)
+    assert project_rows(context.facts, 2)[0][4:] == (2, 1, 0, 0, 5)
