@@ -6,18 +6,19 @@ import io
 import shutil
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flows.context import Context, beating
+from flows.flow_method import flow_method
 from flows.frame_files import FlowFiles, FrameFiles, ScratchFiles
 from flows.labels import LabelSet, labels_from_events
 from flows.rounds import stop_reason
+from propagation.devices import use_threads
 from propagation.fit import fit as fit_segmenter
-from propagation.flow import dis_flow
+from propagation.out_of_memory import too_little_memory_is_told
 from propagation.propagate import FramePrediction
 from propagation.propagate import propagate as propagate_labels
 from workspace.facts import Lease, NewEvent
@@ -47,19 +48,21 @@ def fit(context: Context, lease: Lease) -> bool:
     )
     path = context.layout.model(video.id, model)
     if not path.exists():
+        use_threads(context.config.propagation.threads)
         frames = FrameFiles(context.layout, video)
         flow = flow_files(context, video, frames)
         _compute_flow(flow, video, beating(context, lease, "optical flow"))
-        data = fit_segmenter(
-            frames,
-            labels,
-            flow,
-            len(context.config.project.classes),
-            context.config.segmenter,
-            context.config.propagation,
-            _previous_model(context.layout, video.id, previous),
-            beating(context, lease, "fitting"),
-        )
+        with too_little_memory_is_told(context.config.propagation.device):
+            data = fit_segmenter(
+                frames,
+                labels,
+                flow,
+                len(context.config.project.classes),
+                context.config.segmenter,
+                context.config.propagation,
+                _previous_model(context.layout, video.id, previous),
+                beating(context, lease, "fitting"),
+            )
         write_bytes(path, data)
     seconds = round(time.monotonic() - began, 3)
     lease.commit(
@@ -83,10 +86,11 @@ def propagate(context: Context, lease: Lease) -> bool:
         i for i in range(video.frames) if not _mask_file(masks, i).exists() or not _npz(probabilities, i).exists()
     ]
     if missing:
+        use_threads(context.config.propagation.threads)
         frames = FrameFiles(context.layout, video)
         scratch = ScratchFiles(context.layout.video(video.id) / "scratch" / model)
         beat = beating(context, lease, "propagating")
-        for prediction in propagate_labels(
+        predictions = propagate_labels(
             frames,
             _labels(context, video),
             flow_files(context, video, frames),
@@ -97,8 +101,10 @@ def propagate(context: Context, lease: Lease) -> bool:
             scratch,
             missing,
             beat,
-        ):
-            _save(prediction, masks, probabilities)
+        )
+        with too_little_memory_is_told(context.config.propagation.device):
+            for prediction in predictions:
+                _save(prediction, masks, probabilities)
     lease.check()
     _tidy(context.layout.video(video.id), model)
     reason = stop_reason(context.facts, video, lease.round, context.config.stopping)
@@ -127,8 +133,8 @@ def _labels(context: Context, video: Video) -> LabelSet:
 
 
 def flow_files(context: Context, video: Video, frames: FrameFiles) -> FlowFiles:
-    side = context.config.propagation.flow_max_side
-    return FlowFiles(context.layout.flow(video.id) / f"dis-{side}", frames, partial(dis_flow, max_side=side))
+    folder, compute = flow_method(context.config.propagation)
+    return FlowFiles(context.layout.flow(video.id) / folder, frames, compute)
 
 
 def _compute_flow(flow: FlowFiles, video: Video, beat: Callable[[float], None]) -> None:

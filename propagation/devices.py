@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
+import cv2
 import torch
 
 from workspace.errors import UserError
@@ -19,3 +22,20 @@ def torch_device(name: str) -> torch.device:
             return torch.device(name)
         raise UserError(f"There is no CUDA device for {name!r} here.", "Set propagation.device to auto or cpu.")
     raise UserError(f"There is no device {name!r}.", "Set propagation.device to auto, cpu or cuda.")
+
+
+def reduced_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Within it, convolutions and matrix products on CUDA are in bfloat16; on a CPU nothing changes, to the last bit.
+
+    Whoever uses it widens the results again.
+    """
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.autocast("cuda", torch.bfloat16)
+    return nullcontext()
+
+
+def use_threads(count: int | None) -> None:
+    """So many CPU threads for torch and OpenCV in this process; None leaves them as they are."""
+    if count is not None:
+        torch.set_num_threads(count)
+        cv2.setNumThreads(count)

@@ -8,16 +8,19 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from propagation.canvas import canvas
 from propagation.devices import torch_device
-from propagation.segmenters import features
+from propagation.out_of_memory import in_parts
+from propagation.segmenters import Features, features
 from propagation.sources import FrameSource
 from workspace.config import PropagationConfig, SegmenterConfig
 
 _EMBEDDING_SIDE = 320
 _REGIONS = 4
 _MAP_CHANNELS = 32
+_FRAMES_AT_ONCE = 32  # on CUDA
 
 
 def embed(
@@ -31,15 +34,15 @@ def embed(
     device = torch_device(settings.device)
     backbone = features(segmenter, device, settings.seed)
     rows = []
-    for index in range(len(frames)):
-        image = frames[index]
-        if backbone.pretrained:
-            sizes = canvas(image.shape[0], image.shape[1], min(segmenter.input_side, _EMBEDDING_SIDE))
-            with torch.inference_mode():
-                rows.append(backbone(sizes.to_input(image, device))[-1].mean(dim=(0, 2, 3)).cpu().numpy())
-        else:
-            rows.append(colour_and_texture(image))
-        beat((index + 1) / len(frames))
+    if backbone.pretrained:
+        side = min(segmenter.input_side, _EMBEDDING_SIDE)
+        for level in _maps(frames, backbone, -1, side, device, _at_once(device)):
+            rows.append(level.mean(dim=(0, 2, 3)).cpu().numpy())
+            beat(len(rows) / len(frames))
+    else:
+        for index in range(len(frames)):
+            rows.append(colour_and_texture(frames[index]))
+            beat((index + 1) / len(frames))
     table = np.stack(rows).astype(np.float32)
     if len(table) > 1:
         table = table - table.mean(axis=0)
@@ -62,14 +65,30 @@ def embedding_maps(
     channels = backbone.channels[-2]
     rng = np.random.default_rng(settings.seed)
     projection = torch.from_numpy(rng.normal(0, _MAP_CHANNELS**-0.5, (channels, _MAP_CHANNELS)).astype(np.float32))
-    for index in range(len(frames)):
-        image = frames[index]
-        sizes = canvas(image.shape[0], image.shape[1], min(segmenter.input_side, _EMBEDDING_SIDE))
-        with torch.inference_mode():
-            level = backbone(sizes.to_input(image, device))[-2][0]
-            reduced = torch.einsum("chw,cd->hwd", level, projection.to(device))
+    side = min(segmenter.input_side, _EMBEDDING_SIDE)
+    for index, level in enumerate(_maps(frames, backbone, -2, side, device, _at_once(device))):
+        reduced = torch.einsum("chw,cd->hwd", level[0], projection.to(device))
         yield reduced.half().cpu().numpy()
         beat((index + 1) / len(frames))
+
+
+def _at_once(device: torch.device) -> int:
+    return _FRAMES_AT_ONCE if device.type == "cuda" else 1  # a CPU gains nothing from more
+
+
+def _maps(
+    frames: FrameSource, backbone: Features, level: int, side: int, device: torch.device, at_once: int
+) -> Iterator[Tensor]:
+    """Per frame (1, C, h, w) of one level; `at_once` frames at a time, fewer if the device's memory is too small."""
+
+    def batch(begin: int, end: int) -> Tensor:
+        images = (frames[index] for index in range(begin, end))
+        inputs = [canvas(image.shape[0], image.shape[1], side).to_input(image, device) for image in images]
+        with torch.inference_mode():
+            return backbone(torch.cat(inputs))[level]
+
+    for maps in in_parts(batch, len(frames), at_once):
+        yield from torch.split(maps, 1)
 
 
 def pooled_embedding(

@@ -8,14 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from propagation.bands import decide
 from propagation.canvas import Canvas, canvas
 from propagation.devices import torch_device
 from propagation.fit import fit
-from propagation.fusion import arrived_tensor, flow_only_mask, fuse
+from propagation.fusion import arrived_tensor, fuse
 from propagation.model import Model, from_bytes, index_of_class
 from propagation.segmenters import Features, features
 from propagation.sources import FlowSource, FrameSource
@@ -42,9 +42,6 @@ class FramePrediction:
     probabilities: NDArray[np.float16]
     doubt: NDArray[np.float16]
     warped_mask: MaskArray
-
-
-_SAME = np.arange(256, dtype=np.uint8)
 
 
 class Scratch(Protocol):
@@ -114,45 +111,27 @@ def _predict(
 ) -> FramePrediction:
     ids = tuple(range(classes)) if fitted is None else fitted[0].classes
     with torch.inference_mode():
-        probability = _probability(image, sides, ids, sizes, fitted, device)
-        best = probability[0].cpu().numpy().argmax(axis=0)
-        coarse = torch.zeros((classes, -(-sizes.height // stride), -(-sizes.width // stride)), device=device)
-        if given is not None:
-            channel = torch.from_numpy(index_of_class(ids)[given].astype(np.int64)).to(device)
-            known = (channel != UNKNOWN)[None, None]
-            sure = torch.zeros_like(probability).scatter_(1, torch.where(known[0], channel, 0)[None], 1.0)
-            probability = torch.where(known, sure, probability)
-        coarse[list(ids)] = F.avg_pool2d(probability, stride, ceil_mode=True, count_include_pad=False)[0]
-        probabilities = coarse.half().cpu().numpy()
-        unsure = 1 - probability.amax(dim=1, keepdim=True)
-        averaged = F.avg_pool2d(unsure, stride, ceil_mode=True, count_include_pad=False)
-        doubt = averaged[0, 0].clamp(min=0).half().cpu().numpy()
-    mask = np.array(ids, np.uint8)[best]
-    warped = flow_only_mask(arrived_tensor(sides, _SAME))
-    warped = np.where(warped == UNKNOWN, np.uint8(0), warped)
+        added, fused = (None, None) if fitted is None else _added(image, sides, sizes, *fitted, device)
+        made = decide(sides, given, added, fused, ids, classes, sizes, stride, device)
+    mask, warped = made.mask, np.where(made.warped_mask == UNKNOWN, np.uint8(0), made.warped_mask)
     if given is not None:
         mask, warped = (np.where(given != UNKNOWN, given, by_us) for by_us in (mask, warped))
-    return FramePrediction(index, mask, probabilities, doubt, warped)
+    return FramePrediction(index, mask, made.probabilities, made.doubt, warped)
 
 
-def _probability(
+def _added(
     image: NDArray[np.uint8],
     sides: tuple[NDArray[np.uint8], NDArray[np.uint8]],
-    ids: tuple[int, ...],
     sizes: Canvas,
-    fitted: tuple[Model, Features] | None,
+    model: Model,
+    backbone: Features,
     device: torch.device,
-) -> Tensor:
-    """(1, K, H, W) over the classes `ids`."""
-    table = index_of_class(ids)
-    warped = fuse(arrived_tensor(sides, table).to(device), len(ids))
-    if fitted is None:
-        return warped.log_probability.exp()
-    model, backbone = fitted
+) -> tuple[Tensor, Tensor | None]:
+    """(1, K, *work), what the networks add to the log of the warped labels, and that log if it is of the frame's size
+    (None if it is not)."""
     opinion = model.opinion(backbone, sizes, image, device)
-    at_work = warped
-    if sizes.work != (sizes.height, sizes.width):
-        packed = [sizes.planes_to_work(side) for side in sides]
-        at_work = fuse(arrived_tensor(packed, table).to(device), len(ids))
+    same_size = sizes.work == (sizes.height, sizes.width)
+    packed = sides if same_size else [sizes.planes_to_work(side) for side in sides]
+    at_work = fuse(arrived_tensor(packed, index_of_class(model.classes)).to(device), len(model.classes))
     added = model.added(sizes.to_work(image, nearest=False), at_work, opinion)
-    return torch.softmax(warped.log_probability + sizes.from_work(added), dim=1)
+    return added, at_work.log_probability if same_size else None

@@ -84,6 +84,8 @@ class SegmenterConfig(Section):
 
 
 class PropagationConfig(Section):
+    flow: Literal["dis", "raft_small", "raft_large"] = "dis"
+    flow_weights: str | None = "DEFAULT"  # of RAFT: a torchvision weights name or a path to a local state dict
     flow_max_side: Annotated[int, Field(ge=64)] = 640
     flow_loss_weight: Annotated[float, Field(ge=0)] = 1.0
     decoder_steps: PositiveInt = 300
@@ -91,6 +93,7 @@ class PropagationConfig(Section):
     learning_rate: Annotated[float, Field(gt=0)] = 5e-3  # peak, of the decoder; the fusion head's is twice that
     probability_stride: Literal[1, 2, 4, 8] = 4
     device: str = "auto"
+    threads: PositiveInt | None = None  # on the CPU; null: as many as this process may use
     seed: Annotated[int, Field(ge=0)] = 0
 
 

@@ -1,0 +1,109 @@
+"""The decision for every pixel of a large frame, a band of rows at a time: memory does not grow with the frame.
+
+What the networks add is small (at most 960 pixels wide); only what is as large as the frame is done in bands: the
+labels that arrived, their fusion, and the probabilities of all classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from propagation.canvas import Canvas
+from propagation.fusion import arrived_tensor, flow_only_mask, fuse
+from propagation.model import index_of_class
+from propagation.out_of_memory import in_parts
+from workspace.mask import UNKNOWN, MaskArray
+
+_PIXELS_PER_BAND = 2**20  # a frame that is no larger than the work size (960 by 960) is one band, bit for bit as ever
+_SAME = np.arange(256, dtype=np.uint8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """mask, warped_mask: (h, W) uint8 class ids, by everything and by flow alone (255 where no label arrives)
+    probabilities: (K, ceil(h/s), ceil(W/s)) float16;  doubt: (ceil(h/s), ceil(W/s)) float16"""
+
+    mask: MaskArray
+    warped_mask: MaskArray
+    probabilities: NDArray[np.float16]
+    doubt: NDArray[np.float16]
+
+
+def decide(
+    sides: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    given: MaskArray | None,
+    added: Tensor | None,
+    fused: Tensor | None,
+    ids: tuple[int, ...],
+    classes: int,
+    sizes: Canvas,
+    stride: int,
+    device: torch.device,
+) -> Decision:
+    """The class of each pixel of one frame.
+
+    sides: earlier and later, packed, (2, 4, H, W);  given: (H, W) people's labels, 255 unknown: the probabilities know
+    them, the mask does not;  added: (1, len(ids), *work) to add to the log of the warped labels; None: flow alone
+    fused: (1, len(ids), H, W) the log of the warped labels, if it is known already
+    ids: the classes of the channels;  classes: K;  stride: s, of the probabilities
+    """
+    channels = index_of_class(ids)
+
+    def band(begin: int, end: int) -> Decision:
+        rows = slice(begin, end)
+        arrived = [side[..., rows, :] for side in sides]
+        if fused is None:
+            logits = fuse(arrived_tensor(arrived, channels).to(device), len(ids)).log_probability
+        else:
+            logits = fused[..., rows, :]
+        if added is None:
+            probability = logits.exp()
+        else:
+            probability = torch.softmax(logits + rows_from_work(added, sizes, begin, end), dim=1)
+        best = probability[0].argmax(dim=0).cpu().numpy()
+        if given is not None:
+            channel = torch.from_numpy(channels[given[rows]].astype(np.int64)).to(device)
+            known = (channel != UNKNOWN)[None, None]
+            sure = torch.zeros_like(probability).scatter_(1, torch.where(known[0], channel, 0)[None], 1.0)
+            probability = torch.where(known, sure, probability)
+        pooled = F.avg_pool2d(probability, stride, ceil_mode=True, count_include_pad=False)[0]
+        coarse = torch.zeros((classes, *pooled.shape[1:]), device=device)
+        coarse[list(ids)] = pooled
+        unsure = F.avg_pool2d(
+            1 - probability.amax(dim=1, keepdim=True), stride, ceil_mode=True, count_include_pad=False
+        )
+        return Decision(
+            np.array(ids, np.uint8)[best],
+            flow_only_mask(arrived_tensor(arrived, _SAME)),
+            coarse.half().cpu().numpy(),
+            unsure[0, 0].clamp(min=0).half().cpu().numpy(),
+        )
+
+    with torch.inference_mode():
+        parts = list(in_parts(band, sizes.height, max(1, _PIXELS_PER_BAND // sizes.width), stride))
+    return Decision(
+        np.concatenate([part.mask for part in parts]),
+        np.concatenate([part.warped_mask for part in parts]),
+        np.concatenate([part.probabilities for part in parts], axis=1),
+        np.concatenate([part.doubt for part in parts]),
+    )
+
+
+def rows_from_work(values: Tensor, sizes: Canvas, begin: int, end: int) -> Tensor:
+    """Rows begin..end of `sizes.from_work(values)`, without the others.  values: (B, C, *work)"""
+    if not sizes.scaled:
+        return values[..., begin : min(end, sizes.height), : sizes.width]
+    height = values.shape[-2]
+    at = (torch.arange(begin, end, device=values.device, dtype=torch.float64) + 0.5) * (height / sizes.height) - 0.5
+    at = at.clamp(0, height - 1)
+    above = at.floor().long()
+    below = (above + 1).clamp(max=height - 1)
+    share = (at - above).to(values.dtype)[:, None]
+    lines = torch.lerp(values.index_select(-2, above), values.index_select(-2, below), share)
+    return F.interpolate(lines, size=(end - begin, sizes.width), mode="bilinear", align_corners=False)
