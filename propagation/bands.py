@@ -15,31 +15,32 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from propagation.canvas import Canvas
-from propagation.fusion import arrived_tensor, flow_only_mask, fuse
+from propagation.estimate import OPINION_WEIGHT, expected_confusion
+from propagation.fusion import fuse
 from propagation.model import index_of_class
 from propagation.out_of_memory import in_parts
 from workspace.mask import UNKNOWN, MaskArray
 
 _PIXELS_PER_BAND = 2**20  # a frame that is no larger than the work size (960 by 960) is one band, bit for bit as ever
-_SAME = np.arange(256, dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
     """mask, warped_mask: (h, W) uint8 class ids, by everything and by flow alone (255 where no label arrives)
-    probabilities: (K, ceil(h/s), ceil(W/s)) float16;  doubt: (ceil(h/s), ceil(W/s)) float16"""
+    probabilities: (K, ceil(h/s), ceil(W/s)) float16;  doubt: (ceil(h/s), ceil(W/s)) float16
+    confusion: (K, K) float64 of `estimate.expected_confusion`"""
 
     mask: MaskArray
     warped_mask: MaskArray
     probabilities: NDArray[np.float16]
     doubt: NDArray[np.float16]
+    confusion: NDArray[np.float64]
 
 
 def decide(
     sides: tuple[NDArray[np.uint8], NDArray[np.uint8]],
     given: MaskArray | None,
-    added: Tensor | None,
-    fused: Tensor | None,
+    opinion: Tensor | None,
     ids: tuple[int, ...],
     classes: int,
     sizes: Canvas,
@@ -48,41 +49,40 @@ def decide(
 ) -> Decision:
     """The class of each pixel of one frame.
 
-    sides: earlier and later, packed, (2, 4, H, W);  given: (H, W) people's labels, 255 unknown: the probabilities know
-    them, the mask does not;  added: (1, len(ids), *work) to add to the log of the warped labels; None: flow alone
-    fused: (1, len(ids), H, W) the log of the warped labels, if it is known already
+    sides: earlier and later, (2, 4, H, W) uint8 of `warp.read`;  given: (H, W) people's labels, 255 unknown: the
+    probabilities know them, the mask does not;  opinion: (len(ids), *grid) log probabilities; None: flow alone
     ids: the classes of the channels;  classes: K;  stride: s, of the probabilities
     """
     channels = index_of_class(ids)
+    placed = None
+    if opinion is not None:
+        placed = F.interpolate(opinion[None], size=sizes.work, mode="bilinear", align_corners=False)
+        placed *= OPINION_WEIGHT
 
     def band(begin: int, end: int) -> Decision:
         rows = slice(begin, end)
-        arrived = [side[..., rows, :] for side in sides]
-        if fused is None:
-            logits = fuse(arrived_tensor(arrived, channels).to(device), len(ids)).log_probability
+        warped = fuse([side[..., rows, :] for side in sides], ids, device)
+        if placed is None:
+            probability = warped.log_probability.exp_()
         else:
-            logits = fused[..., rows, :]
-        if added is None:
-            probability = logits.exp()
-        else:
-            probability = torch.softmax(logits + rows_from_work(added, sizes, begin, end), dim=1)
-        best = probability[0].argmax(dim=0).cpu().numpy()
+            probability = torch.softmax(warped.log_probability + rows_from_work(placed, sizes, begin, end)[0], dim=0)
+        highest, best = probability.max(dim=0)
+        mask = np.array(ids, np.uint8)[best.cpu().numpy()]
         if given is not None:
             channel = torch.from_numpy(channels[given[rows]].astype(np.int64)).to(device)
-            known = (channel != UNKNOWN)[None, None]
-            sure = torch.zeros_like(probability).scatter_(1, torch.where(known[0], channel, 0)[None], 1.0)
+            known = channel != UNKNOWN
+            best = torch.where(known, channel, best)
+            sure = torch.zeros_like(probability).scatter_(0, best[None], 1.0)
             probability = torch.where(known, sure, probability)
-        pooled = F.avg_pool2d(probability, stride, ceil_mode=True, count_include_pad=False)[0]
+            highest = torch.where(known, torch.ones_like(highest), highest)
+        pooled = F.avg_pool2d(probability[None], stride, ceil_mode=True, count_include_pad=False)[0]
         coarse = torch.zeros((classes, *pooled.shape[1:]), device=device)
         coarse[list(ids)] = pooled
-        unsure = F.avg_pool2d(
-            1 - probability.amax(dim=1, keepdim=True), stride, ceil_mode=True, count_include_pad=False
-        )
+        unsure = F.avg_pool2d((1 - highest)[None, None], stride, ceil_mode=True, count_include_pad=False)[0, 0]
+        confusion = np.zeros((classes, classes))
+        confusion[np.ix_(ids, ids)] = expected_confusion(probability, best)
         return Decision(
-            np.array(ids, np.uint8)[best],
-            flow_only_mask(arrived_tensor(arrived, _SAME)),
-            coarse.half().cpu().numpy(),
-            unsure[0, 0].clamp(min=0).half().cpu().numpy(),
+            mask, warped.mask, coarse.half().cpu().numpy(), unsure.clamp(min=0).half().cpu().numpy(), confusion
         )
 
     with torch.inference_mode():
@@ -92,6 +92,7 @@ def decide(
         np.concatenate([part.warped_mask for part in parts]),
         np.concatenate([part.probabilities for part in parts], axis=1),
         np.concatenate([part.doubt for part in parts]),
+        np.sum([part.confusion for part in parts], axis=0),
     )
 
 

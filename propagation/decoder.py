@@ -37,6 +37,18 @@ class PixelDecoder(nn.Module):
         self.mean.copy_(columns.mean(dim=0))
         self.std.copy_(columns.std(dim=0, unbiased=False) + 1e-4)
 
+    def for_classes(self, had: Sequence[int], wanted: Sequence[int]) -> PixelDecoder:
+        """This decoder with a channel for each class of `wanted`; those it `had` are kept, new ones start at random."""
+        other = PixelDecoder(self.channels, len(wanted), self.first.out_features).to(self.mean.device)
+        state = {name: value for name, value in self.state_dict().items() if not name.startswith("last.")}
+        other.load_state_dict(state, strict=False)
+        with torch.no_grad():
+            for channel, name in enumerate(wanted):
+                if name in had:
+                    other.last.weight[channel] = self.last.weight[list(had).index(name)]
+                    other.last.bias[channel] = self.last.bias[list(had).index(name)]
+        return other
+
     def forward(self, columns: Tensor) -> Tensor:
         """columns: (N, D) float32;  returns: (N, K) logits"""
         hidden = F.relu(self.first((columns - self.mean) / self.std))
@@ -45,13 +57,17 @@ class PixelDecoder(nn.Module):
     def dense(self, levels: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
         """levels: (B, C_i, h_i, w_i) each over the whole frame;  size: (h, w);  returns: (B, K, h, w) logits"""
         weight = self.first.weight / self.std
-        total = None
+        sums: dict[tuple[int, int], Tensor] = {}  # levels of one size are interpolated together
         parts = torch.split(weight, list(self.channels), dim=1)
         for maps, part in zip(levels, parts, strict=True):
             finer = maps.shape[-2] > size[0]  # interpolate the fewer channels of the two: the order does not matter
             maps = _resized(maps, size) if finer else maps
             projected = F.conv2d(maps, part[:, :, None, None])
-            placed = projected if finer else _resized(projected, size)
+            at = (projected.shape[-2], projected.shape[-1])
+            sums[at] = sums[at].add_(projected) if at in sums else projected
+        total = sums.pop(size, None)
+        for projected in sums.values():
+            placed = _resized(projected, size)
             total = placed if total is None else total.add_(placed)
         assert total is not None
         total += (self.first.bias - weight @ self.mean)[:, None, None]

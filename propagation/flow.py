@@ -99,6 +99,27 @@ def coarse(
     height, width = flow.shape[:2]
     y = np.minimum(np.arange(0, height, stride) + stride // 2, height - 1)
     x = np.minimum(np.arange(0, width, stride) + stride // 2, width - 1)
+    here, reliability = _at(flow, back, y, x)
+    return here / np.float32(stride), reliability
+
+
+def on_grid(
+    flow: NDArray[np.float32], back: NDArray[np.float32], rows: int, columns: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Flow in cells and its reliability, (rows, columns, 2) and (rows, columns), in the middle of the cells of a grid
+    that covers the whole frame."""
+    height, width = flow.shape[:2]
+    y = np.minimum((np.arange(rows) + 0.5) * (height / rows), height - 1).astype(np.int64)
+    x = np.minimum((np.arange(columns) + 0.5) * (width / columns), width - 1).astype(np.int64)
+    here, reliability = _at(flow, back, y, x)
+    return here * np.array([columns / width, rows / height], np.float32), reliability
+
+
+def _at(
+    flow: NDArray[np.float32], back: NDArray[np.float32], y: NDArray[np.int64], x: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Flow in pixels and its reliability at the rows `y` and the columns `x`."""
+    height, width = flow.shape[:2]
     here = flow[y[:, None], x[None, :]]
     to_x, to_y = x[None, :] + here[..., 0], y[:, None] + here[..., 1]
     inside = (to_x > -0.5) & (to_y > -0.5) & (to_x < width - 0.5) & (to_y < height - 0.5)
@@ -107,5 +128,4 @@ def coarse(
     returned = back[row, column]
     error = _squared_length(here + returned)
     tolerance = np.float32(0.01) * (_squared_length(here) + _squared_length(returned)) + np.float32(0.5)
-    reliability = np.maximum(1 - error / tolerance, 0) * inside
-    return here / np.float32(stride), reliability.astype(np.float32)
+    return here, (np.maximum(1 - error / tolerance, 0) * inside).astype(np.float32)

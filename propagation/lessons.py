@@ -16,7 +16,7 @@ from propagation.flow import log_agreement
 from propagation.model import index_of_class
 from propagation.segmenters import Features
 from propagation.sources import FlowSource, FrameSource
-from propagation.warp import Arrival, pack, read, remembering, source_frames, travel
+from propagation.warp import Arrival, read, remembering, source_frames, travel, unpack
 from workspace.mask import UNKNOWN, MaskArray
 
 Beat = Callable[[float], None]
@@ -56,8 +56,8 @@ class Carried:
 class Journey:
     """What the two passes over the video bring.
 
-    arrived: per judged labeled frame what reaches it from the other labeled frames, earlier and later side packed as
-    (2, 4, *work) uint8 with channels for classes;  carried: per visited unlabeled frame
+    arrived: per judged labeled frame what reaches it from the other labeled frames, earlier and later side,
+    (2, 4, H, W) uint8 of `warp.read` each;  carried: per visited unlabeled frame
     """
 
     arrived: Mapping[int, Sequence[NDArray[np.uint8]]]
@@ -89,11 +89,9 @@ def journey(
     for number, order in enumerate(orders):
         for done, (index, arriving, track) in enumerate(travel(order, labels, flow, shape)):
             if index in arrived:
-                side = pack(read(arriving, index, image_of(index), label_of, image_of))
-                side[:, 0] = table[side[:, 0]]
-                arrived[index].append(sizes.planes_to_work(side))
+                arrived[index].append(read(arriving, index, image_of(index), label_of, image_of))
             elif index in seen:
-                nearest = read(track, index, image_of(index), label_of, image_of)[0]
+                nearest = unpack(read(track, index, image_of(index), label_of, image_of))[0]
                 seen[index].append((nearest, folds[source_frames(track)]))
             beat((number + (done + 1) / len(order)) / len(orders))
     return Journey(arrived, {index: _carried(sides, table) for index, sides in seen.items() if sides})
@@ -151,7 +149,7 @@ def pixel_bank(
         folds = np.full((2, *target.shape), fold, np.uint8)
         for view in range(_VIEWS):
             if view:
-                image, target = _other_colours(image, rng)[:, ::-1], target[:, ::-1]
+                image, target = other_colours(image, rng)[:, ::-1], target[:, ::-1]
             learn(image, target, folds, most_of[index])
     for index, guess in carried.items():
         learn(frames[index], guess.target, guess.folds, _PIXELS_PER_CARRIED_FRAME)
@@ -228,7 +226,7 @@ def _draw_pixels(
     return np.divmod(known, target.shape[1])
 
 
-def _other_colours(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def other_colours(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Contrast by up to 20 % up or down, brightness by up to 20 grey levels, and each channel by up to 8 %."""
     changed = image * (rng.uniform(0.8, 1.2) * rng.uniform(0.92, 1.08, 3)) + rng.uniform(-20, 20)
     return np.asarray(changed.clip(0, 255), np.uint8)

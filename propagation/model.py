@@ -1,4 +1,4 @@
-"""What one fit leaves: the decoder and the fusion head, and their bytes."""
+"""What one fit leaves: the decoder, what was changed of the segmenter, how far to trust both; and their bytes."""
 
 from __future__ import annotations
 
@@ -10,41 +10,35 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from propagation.canvas import Canvas, image_tensor
+from propagation.canvas import Canvas
 from propagation.decoder import PixelDecoder
-from propagation.fusion import FusionHead, Warped
 from propagation.segmenters import Features
 from workspace.config import SegmenterConfig
 from workspace.errors import UserError
 from workspace.mask import UNKNOWN
 
-_FORMAT = 1
-_OPINION_WEIGHT = 0.25  # of the decoder against the warped labels, where it is not learned
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """classes: the class ids that have labels, ascending; a channel each
-    fusion: None where there is too little to learn it from, see `fit`"""
+    error_ratio: how wrong masks of frames were whose labels were hidden, over how wrong their probabilities said; 1 if
+    that could not be measured"""
 
     segmenter: SegmenterConfig
     backbone: float  # a checksum: a decoder is of use on its own backbone only
     classes: tuple[int, ...]
     decoder: PixelDecoder
-    fusion: FusionHead | None
+    error_ratio: float
 
     def opinion(self, features: Features, sizes: Canvas, image: NDArray[np.uint8], device: torch.device) -> Tensor:
-        """(1, K, *grid) log probabilities of the decoder alone for one frame."""
-        levels = features(sizes.to_input(image, device))
-        return torch.log_softmax(self.decoder.dense(levels, sizes.grid), dim=1)
+        """(K, *grid) log probabilities of the decoder alone for one frame.
 
-    def added(self, image: NDArray[np.uint8], warped: Warped, opinion: Tensor) -> Tensor:
-        """(1, K, *work), what the networks add to the log of the warped labels; image: (*work, 3) uint8."""
-        if self.fusion is None:
-            placed = nn.functional.interpolate(opinion, scale_factor=2, mode="bilinear", align_corners=False)
-            return _OPINION_WEIGHT * placed
-        added: Tensor = self.fusion(image_tensor(image, opinion.device), warped, opinion)
-        return added
+        features: those that `from_bytes` gave the fine-tuned layers
+        """
+        levels = features(sizes.to_input(image, device))
+        return torch.log_softmax(self.decoder.dense(levels, sizes.grid)[0], dim=0)
 
 
 def index_of_class(classes: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -58,12 +52,16 @@ def checksum(features: Features) -> float:
     """A number that tells one backbone from another; 0 for one without parameters."""
     if not isinstance(features, nn.Module):
         return 0.0
-    return float(sum(p.double().abs().sum().cpu() for p in features.parameters()))
+    return float(sum(p.detach().double().abs().sum().cpu() for p in features.parameters()))
 
 
-def to_bytes(model: Model) -> bytes:
-    """`torch.save` of a plain dict; `torch.load(weights_only=True)` reads it."""
+def to_bytes(model: Model, tuned: nn.Module | None) -> bytes:
+    """`torch.save` of a plain dict; `torch.load(weights_only=True)` reads it.
+
+    tuned: the features with their fine-tuned layers, kept in float16; None if they are as they came
+    """
     buffer = io.BytesIO()
+    layers = None if tuned is None else {name: p.detach().half().cpu() for name, p in tuned.named_parameters()}
     torch.save(
         {
             "format": _FORMAT,
@@ -71,8 +69,9 @@ def to_bytes(model: Model) -> bytes:
             "backbone": model.backbone,
             "classes": list(model.classes),
             "channels": list(model.decoder.channels),
-            "decoder": _cpu(model.decoder),
-            "fusion": None if model.fusion is None else _cpu(model.fusion),
+            "decoder": {name: value.detach().cpu() for name, value in model.decoder.state_dict().items()},
+            "tuned": layers,
+            "error_ratio": model.error_ratio,
         },
         buffer,
     )
@@ -80,7 +79,10 @@ def to_bytes(model: Model) -> bytes:
 
 
 def from_bytes(data: bytes, features: Features, device: torch.device) -> Model:
-    """The model of `to_bytes` on `device`; UserError if it was fitted on another backbone than `features`."""
+    """The model of `to_bytes` on `device`; UserError if it was fitted on another backbone than `features`.
+
+    features: as they came (`segmenters.features`); they get the model's fine-tuned layers
+    """
     state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     if state["format"] != _FORMAT:
         raise UserError(f"The model has format {state['format']}, this program reads {_FORMAT}.", "Fit it again.")
@@ -95,14 +97,10 @@ def from_bytes(data: bytes, features: Features, device: torch.device) -> Model:
     classes = tuple(state["classes"])
     with torch.random.fork_rng(devices=[]):  # making layers draws numbers that are overwritten at once
         decoder = PixelDecoder(state["channels"], len(classes))
-        fusion = None if state["fusion"] is None else FusionHead(len(classes))
     decoder.load_state_dict(state["decoder"])
     decoder.to(device).eval()
-    if fusion is not None:
-        fusion.load_state_dict(state["fusion"])
-        fusion.to(device).eval()
-    return Model(segmenter, state["backbone"], classes, decoder, fusion)
-
-
-def _cpu(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().cpu() for name, value in module.state_dict().items()}
+    if state["tuned"] is not None and isinstance(features, nn.Module):
+        with torch.no_grad():
+            for name, parameter in features.named_parameters():
+                parameter.copy_(state["tuned"][name])
+    return Model(segmenter, state["backbone"], classes, decoder, state["error_ratio"])

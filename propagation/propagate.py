@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,14 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from propagation.bands import decide
-from propagation.canvas import Canvas, canvas
+from propagation.canvas import canvas
 from propagation.devices import torch_device
 from propagation.fit import fit
-from propagation.fusion import arrived_tensor, fuse
-from propagation.model import Model, from_bytes, index_of_class
-from propagation.segmenters import Features, features
+from propagation.model import from_bytes
+from propagation.segmenters import features
 from propagation.sources import FlowSource, FrameSource
-from propagation.warp import pack, read, remembering, travel
+from propagation.warp import Track, read, remembering, travel
+from propagation.window import OpinionWindow
 from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.mask import UNKNOWN, MaskArray
 
@@ -35,6 +38,8 @@ class FramePrediction:
     doubt: (ceil(H/s), ceil(W/s)) float16, average of 1 - highest probability; where two classes meet within a cell
     it is far below what the averaged probabilities suggest
     warped_mask: (H, W) uint8, by flow alone: the baseline; class 0 where no label arrives
+    confusion: (K, K) float64, pixels expected of each class (rows) where each class (columns) is in the mask; the
+    sum over all frames is what `estimate.estimated_miou` wants
     """
 
     index: int
@@ -42,6 +47,7 @@ class FramePrediction:
     probabilities: NDArray[np.float16]
     doubt: NDArray[np.float16]
     warped_mask: MaskArray
+    confusion: NDArray[np.float64]
 
 
 class Scratch(Protocol):
@@ -68,70 +74,73 @@ def propagate(
 
     model: of `fit` with the same labels and segmenter; None: flow alone. Two passes: from the end, which leaves the
     labels of later frames in `scratch` as later-NNNNNN, (2, 4, H, W) uint8 per wanted frame; then from the beginning.
+    Frames are decided side by side, each on one CPU thread: the masks do not depend on how many there are.
     """
     height, width = frames[0].shape[:2]
     wished = sorted(set(range(len(frames)) if wanted is None else wanted))
     if not wished:
         return
     device = torch_device(settings.device)
-    fitted: tuple[Model, Features] | None = None
-    if model is not None:
-        backbone = features(segmenter, device, settings.seed)
-        fitted = (from_bytes(model, backbone, device), backbone)
     sizes = canvas(height, width, segmenter.input_side)
     image_of = remembering(frames.__getitem__, 3 * height * width)
     label_of = remembering(labels.__getitem__, height * width)
     chosen = frozenset(wished)
+    ids = tuple(range(classes))
+    threads = torch.get_num_threads()
 
-    backward = range(len(frames) - 1, wished[0] - 1, -1)
-    for done, (index, _, track) in enumerate(travel(backward, labels, flow, (height, width))):
-        if index in chosen:
-            scratch.put(f"later-{index:06d}", pack(read(track, index, image_of(index), label_of, image_of)))
-        beat(0.3 * (done + 1) / len(backward))
-    forward = range(wished[-1] + 1)
-    for done, (index, _, track) in enumerate(travel(forward, labels, flow, (height, width))):
-        if index in chosen:
-            image = image_of(index)
-            sides = (pack(read(track, index, image, label_of, image_of)), scratch.get(f"later-{index:06d}"))
-            given = labels.get(index)
-            yield _predict(index, image, sides, given, classes, sizes, fitted, settings.probability_stride, device)
-        beat(0.3 + 0.7 * (done + 1) / len(forward))
+    def packed(track: Track, index: int) -> NDArray[np.uint8]:
+        return read(track, index, image_of(index), label_of, image_of)
 
+    with ThreadPoolExecutor(threads, "propagate", initializer=partial(torch.set_num_threads, 1)) as pool:
+        window = None
+        if model is not None:
+            backbone = features(segmenter, device, settings.seed)
+            fitted = from_bytes(model, backbone, device)
+            ids = fitted.classes
 
-def _predict(
-    index: int,
-    image: NDArray[np.uint8],
-    sides: tuple[NDArray[np.uint8], NDArray[np.uint8]],
-    given: MaskArray | None,
-    classes: int,
-    sizes: Canvas,
-    fitted: tuple[Model, Features] | None,
-    stride: int,
-    device: torch.device,
-) -> FramePrediction:
-    ids = tuple(range(classes)) if fitted is None else fitted[0].classes
-    with torch.inference_mode():
-        added, fused = (None, None) if fitted is None else _added(image, sides, sizes, *fitted, device)
-        made = decide(sides, given, added, fused, ids, classes, sizes, stride, device)
-    mask, warped = made.mask, np.where(made.warped_mask == UNKNOWN, np.uint8(0), made.warped_mask)
-    if given is not None:
-        mask, warped = (np.where(given != UNKNOWN, given, by_us) for by_us in (mask, warped))
-    return FramePrediction(index, mask, made.probabilities, made.doubt, warped)
+            def opinion(index: int) -> Callable[[], Tensor]:
+                image = image_of(index)
 
+                def work() -> Tensor:
+                    with torch.inference_mode():
+                        return fitted.opinion(backbone, sizes, image, device)
 
-def _added(
-    image: NDArray[np.uint8],
-    sides: tuple[NDArray[np.uint8], NDArray[np.uint8]],
-    sizes: Canvas,
-    model: Model,
-    backbone: Features,
-    device: torch.device,
-) -> tuple[Tensor, Tensor | None]:
-    """(1, K, *work), what the networks add to the log of the warped labels, and that log if it is of the frame's size
-    (None if it is not)."""
-    opinion = model.opinion(backbone, sizes, image, device)
-    same_size = sizes.work == (sizes.height, sizes.width)
-    packed = sides if same_size else [sizes.planes_to_work(side) for side in sides]
-    at_work = fuse(arrived_tensor(packed, index_of_class(model.classes)).to(device), len(model.classes))
-    added = model.added(sizes.to_work(image, nearest=False), at_work, opinion)
-    return added, at_work.log_probability if same_size else None
+                return work
+
+            window = OpinionWindow(opinion, flow, len(frames), sizes.grid, device, pool)
+
+        backward = range(len(frames) - 1, wished[0] - 1, -1)
+        for done, (index, _, track) in enumerate(travel(backward, labels, flow, (height, width))):
+            if index in chosen:
+                scratch.put(f"later-{index:06d}", packed(track, index))
+            beat(0.3 * (done + 1) / len(backward))
+
+        def predict(
+            index: int,
+            sides: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+            given: MaskArray | None,
+            opinion: Callable[[], Tensor] | None,
+        ) -> FramePrediction:
+            said = None if opinion is None else opinion()
+            made = decide(sides, given, said, ids, classes, sizes, settings.probability_stride, device)
+            mask, warped = made.mask, np.where(made.warped_mask == UNKNOWN, np.uint8(0), made.warped_mask)
+            if given is not None:
+                mask, warped = (np.where(given != UNKNOWN, given, by_us) for by_us in (mask, warped))
+            return FramePrediction(index, mask, made.probabilities, made.doubt, warped, made.confusion)
+
+        pending: deque[Future[FramePrediction]] = deque()
+        forward = range(wished[-1] + 1)
+        try:
+            for done, (index, _, track) in enumerate(travel(forward, labels, flow, (height, width))):
+                if index in chosen:
+                    sides = packed(track, index), scratch.get(f"later-{index:06d}")
+                    around = None if window is None else window.around(index)
+                    pending.append(pool.submit(predict, index, sides, labels.get(index), around))
+                if len(pending) > threads:
+                    yield pending.popleft().result()
+                beat(0.3 + 0.7 * (done + 1) / len(forward))
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            torch.set_num_threads(threads)  # a worker's setting is the whole process's

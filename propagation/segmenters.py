@@ -1,6 +1,6 @@
 """Segmenters by name: what looks at a frame and gives feature maps at several strides, for the decoder to learn on.
 
-The features stay as they are; the few labels of a video train only the decoder (decoder.py) and the fusion (fusion.py).
+A video's few labels train the decoder on them (decoder.py), then both together (tuning.py).
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ _FRAME, _Y, _X, _LOG_RELIABILITY = range(4)
 _NOWHERE = -1.0
 _REMEMBERED_BYTES = 128 * 2**20
 _LOG_RELIABILITY_FLOOR = -8.0
+_NOTHING_ARRIVED = (255, 0, 255)  # packed: reliability, distance and residual where no label arrives
 _DISTANCE_STEPS = 16.0  # a stored distance is 16 log2(1 + frames): 255 is over 60,000 frames
 
 
@@ -122,13 +123,14 @@ def read(
     image: NDArray[np.uint8],
     label_of: Callable[[int], MaskArray],
     image_of: Callable[[int], NDArray[np.uint8]],
-) -> tuple[Arrival, Arrival]:
-    """The labels that a track brings to frame `index`, from the last source and from the one before.
+) -> NDArray[np.uint8]:
+    """The labels that a track brings to frame `index`, from the last source and from the one before, for `unpack`.
 
     image: (H, W, 3) of the frame;  label_of, image_of: the mask and the image of a source frame
+    returns: (2, 4, H, W) uint8, a quarter of the size of the arrivals: what one pass over the video leaves to another
     """
-    first, second = (_read(state, index, image, label_of, image_of) for state in track.states)
-    return first, second
+    colour = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
+    return np.stack([_read(state, index, colour, label_of, image_of) for state in track.states])
 
 
 def _read(
@@ -137,61 +139,48 @@ def _read(
     image: NDArray[np.uint8],
     label_of: Callable[[int], MaskArray],
     image_of: Callable[[int], NDArray[np.uint8]],
-) -> Arrival:
+) -> NDArray[np.uint8]:
+    """image: (H, W, 4) uint8, so that a pixel's colours can be fetched as one number"""
     height, width = state.shape[:2]
-    source = state[..., _FRAME].astype(np.int32)
-    row = np.rint(state[..., _Y]).clip(0, height - 1).astype(np.int32)
-    column = np.rint(state[..., _X]).clip(0, width - 1).astype(np.int32)
-    at = row * width + column
-    classes = np.full((height, width), UNKNOWN, np.uint8)
-    colour = image.copy()
-    for frame in np.flatnonzero(np.bincount(source.reshape(-1) + 1)[1:]):
+    planes = cv2.split(state)
+    source = planes[_FRAME].astype(np.int32)
+    frames = np.flatnonzero(np.bincount(source.reshape(-1) + 1)[1:])
+    packed = np.empty((4, height, width), np.uint8)
+    packed[0] = UNKNOWN
+    if not len(frames):
+        packed[1:] = [[[value]] for value in _NOTHING_ARRIVED]
+        return packed
+    row = np.rint(planes[_Y]).clip(0, height - 1).astype(np.int32)
+    column = np.rint(planes[_X]).clip(0, width - 1).astype(np.int32)
+    at = row * np.int32(width) + column
+    fetched = image.view(np.uint32)[..., 0].copy()
+    for frame in frames:
         here = source == frame
-        if here.all():
-            classes = label_of(int(frame)).reshape(-1)[at]
-            colour = image_of(int(frame)).reshape(-1, 3)[at]
-        else:
-            classes[here] = label_of(int(frame)).reshape(-1)[at[here]]
-            colour[here] = image_of(int(frame)).reshape(-1, 3)[at[here]]
-    known = classes != UNKNOWN
-    residual = cv2.cvtColor(cv2.absdiff(image, colour), cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    return Arrival(
-        classes,
-        np.where(known, state[..., _LOG_RELIABILITY], np.float32(_LOG_RELIABILITY_FLOOR)),
-        np.where(known, np.abs(index - source).astype(np.float32), np.float32(0)),
-        np.where(known, residual, np.float32(1)),
-    )
-
-
-def pack(arrivals: tuple[Arrival, Arrival]) -> NDArray[np.uint8]:
-    """(2, 4, H, W) uint8, a quarter of the size: what one pass over the video leaves to the other."""
-    return np.stack(
-        [
-            np.stack(
-                [
-                    arrival.classes,
-                    (arrival.log_reliability * np.float32(255 / _LOG_RELIABILITY_FLOOR) + 0.5).astype(np.uint8),
-                    _DISTANCE_STEP_OF[
-                        np.minimum(np.rint(arrival.distance).astype(np.int64), len(_DISTANCE_STEP_OF) - 1)
-                    ],
-                    (arrival.residual * 255 + np.float32(0.5)).astype(np.uint8),
-                ]
-            )
-            for arrival in arrivals
-        ]
-    )
+        np.copyto(packed[0], label_of(int(frame)).reshape(-1)[at], where=here)
+        there = cv2.cvtColor(image_of(int(frame)), cv2.COLOR_RGB2RGBA).view(np.uint32).reshape(-1)
+        np.copyto(fetched, there[at], where=here)
+    away = np.abs(np.arange(-1, frames[-1] + 1) - index).clip(0, len(_DISTANCE_STEP_OF) - 1)
+    packed[1] = cv2.convertScaleAbs(planes[_LOG_RELIABILITY], alpha=255 / _LOG_RELIABILITY_FLOOR)
+    packed[2] = _DISTANCE_STEP_OF[away][source + 1]
+    colours = fetched.view(np.uint8).reshape(height, width, 4)
+    packed[3] = cv2.cvtColor(cv2.absdiff(image, colours), cv2.COLOR_RGBA2GRAY)
+    unknown = packed[0] == UNKNOWN
+    if unknown.any():
+        for plane, value in zip(packed[1:], _NOTHING_ARRIVED, strict=True):
+            plane[unknown] = value
+    return packed
 
 
 def unpack(packed: NDArray[np.uint8]) -> tuple[Arrival, Arrival]:
-    """The arrivals of (2, 4, H, W) uint8: classes as they were, the rest to within half a step."""
-    first, second = (Arrival(p[0], _LOG_RELIABILITY_OF[p[1]], _DISTANCE_OF[p[2]], _RESIDUAL_OF[p[3]]) for p in packed)
+    """The arrivals of (2, 4, H, W) uint8: classes as they are, the rest to within half a step."""
+    first, second = (Arrival(p[0], LOG_RELIABILITY_OF[p[1]], DISTANCE_OF[p[2]], RESIDUAL_OF[p[3]]) for p in packed)
     return first, second
 
 
-_STEPS = np.arange(256, dtype=np.float32)
-_LOG_RELIABILITY_OF = _STEPS * np.float32(_LOG_RELIABILITY_FLOOR / 255)
-_DISTANCE_OF = np.exp2(_STEPS / np.float32(_DISTANCE_STEPS)) - 1
-_RESIDUAL_OF = _STEPS / np.float32(255)
+_STEPS = np.arange(256, dtype=np.float32)  # what a byte of `read` stands for
+LOG_RELIABILITY_OF = _STEPS * np.float32(_LOG_RELIABILITY_FLOOR / 255)
+DISTANCE_OF = np.exp2(_STEPS / np.float32(_DISTANCE_STEPS)) - 1
+RESIDUAL_OF = _STEPS / np.float32(255)
 _DISTANCE_STEP_OF = np.rint(_DISTANCE_STEPS * np.log2(1 + np.arange(60_000.0))).clip(0, 255).astype(np.uint8)
 
 

@@ -89,8 +89,9 @@ class PropagationConfig(Section):
     flow_max_side: Annotated[int, Field(ge=64)] = 640
     flow_loss_weight: Annotated[float, Field(ge=0)] = 1.0
     decoder_steps: PositiveInt = 300
-    fusion_steps: PositiveInt = 120
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-3  # peak, of the decoder; the fusion head's is twice that
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-3  # peak, of the decoder on features as they come
+    tuning_steps: Annotated[int, Field(ge=0)] = 300
+    tuning_rate: Annotated[float, Field(gt=0)] = 4e-4  # peak, of the segmenter's own layers
     probability_stride: Literal[1, 2, 4, 8] = 4
     device: str = "auto"
     threads: PositiveInt | None = None  # on the CPU; null: as many as this process may use

@@ -60,7 +60,7 @@ def project(tmp_path: Path) -> Layout:
     values["selection"]["budget"] = 2
     values["stopping"]["rounds"] = 2
     values["segmenter"] = {"name": "compact", "weights": None}
-    values["propagation"] |= {"decoder_steps": 5, "fusion_steps": 5}
+    values["propagation"] |= {"decoder_steps": 5, "tuning_steps": 5}
     layout.config_file.write_text(yaml.safe_dump(values))
     texture = np.random.default_rng(0).integers(0, 60, (HEIGHT, WIDTH, 3))
     for index in range(FRAMES):

@@ -50,7 +50,7 @@ def make_context(tmp_path: Path) -> Iterator[Callable[..., Context]]:
             "selection": {"budget": 2},
             "stopping": {"rounds": 2},
             "segmenter": {"name": "compact", "weights": None},
-            "propagation": {"decoder_steps": 3, "fusion_steps": 3},
+            "propagation": {"decoder_steps": 3, "tuning_steps": 3},
         }
         return Context(layout, parse_config(values | sections, "test"), facts, tool)
 

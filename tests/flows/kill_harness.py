@@ -41,7 +41,7 @@ SETTINGS = {
     "selection": {"budget": 2},
     "stopping": {"rounds": 2},
     "segmenter": {"name": "compact", "weights": None},
-    "propagation": {"decoder_steps": 3, "fusion_steps": 3},
+    "propagation": {"decoder_steps": 3, "tuning_steps": 3},
     "lease": {"seconds": 1.0},
 }
 VIDEO = Video("clip-0123456789", "clip", "0123456789" * 6 + "abcd", FRAMES, WIDTH, HEIGHT, 10.0, ".png")

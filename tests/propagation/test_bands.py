@@ -28,8 +28,8 @@ def test_bands_make_no_difference(height, width, stride, fitted, monkeypatch):
     arrived = sides(height, width, 3)
     given = np.full((height, width), 255, np.uint8)
     given[5:20, 7:30] = 2
-    added = torch.randn(1, 3, *sizes.work, generator=torch.Generator().manual_seed(0)) if fitted else None
-    arguments = (arrived, given, added, None, (0, 1, 2), 4, sizes, stride, CPU)
+    opinion = torch.randn(3, *sizes.grid, generator=torch.Generator().manual_seed(0)) if fitted else None
+    arguments = (arrived, given, opinion, (0, 1, 2), 4, sizes, stride, CPU)
     whole = decide(*arguments)
     monkeypatch.setattr(bands, "_PIXELS_PER_BAND", 9 * width)
     banded = decide(*arguments)

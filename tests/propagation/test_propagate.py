@@ -11,7 +11,7 @@ from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.errors import UserError
 
 COMPACT = SegmenterConfig(name="compact", weights=None, input_side=128)
-QUICK = PropagationConfig(decoder_steps=40, fusion_steps=12, probability_stride=4, device="cpu")
+QUICK = PropagationConfig(decoder_steps=40, tuning_steps=6, probability_stride=4, device="cpu")
 
 
 def quiet(fraction: float) -> None:
@@ -177,16 +177,59 @@ def test_a_model_of_another_segmenter_is_refused(scene, scratch):
         list(propagate(scene.frames, labels, scene.flow, 2, other, QUICK, model, scratch, None, quiet))
 
 
-def test_the_fusion_head_is_learned_on_pretrained_features(run, scene, tmp_path):
-    """Random weights from a file count as pretrained: the whole path runs, and the masks stay near the truth."""
+@pytest.fixture
+def random_weights(tmp_path):
+    """A mobilenet_v2 whose random weights come from a file: they count as pretrained, so the whole path runs."""
     import torchvision
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
         torch.save(torchvision.models.mobilenet_v2().state_dict(), tmp_path / "w.pth")
-    segmenter = SegmenterConfig(name="mobilenet_v2", weights=str(tmp_path / "w.pth"), input_side=128)
-    labels = {i: scene.masks[i] for i in range(9) if i != 4}
-    model = fit(scene.frames, labels, scene.flow, 2, segmenter, QUICK, None, quiet)
-    assert torch.load(io.BytesIO(model), weights_only=True)["fusion"] is not None
-    for p in run(labels, model=model, segmenter=segmenter):
-        assert error_of(p.mask, scene.masks[p.index]) < 0.06
+    return SegmenterConfig(name="mobilenet_v2", weights=str(tmp_path / "w.pth"), input_side=128)
+
+
+def test_pretrained_features_are_tuned_and_go_on_from_the_last_round(run, scene, random_weights):
+    labels = {i: scene.masks[i] for i in (0, 3, 8)}
+    first = fit(scene.frames, labels, scene.flow, 2, random_weights, QUICK, None, quiet)
+    again = fit(scene.frames, labels, scene.flow, 2, random_weights, QUICK, None, quiet)
+    second = fit(scene.frames, labels, scene.flow, 2, random_weights, QUICK, first, quiet)
+    layers = [torch.load(io.BytesIO(model), weights_only=True)["tuned"] for model in (first, again, second)]
+    assert all(torch.equal(layers[0][name], layers[1][name]) for name in layers[0])
+    assert any(not torch.equal(layers[0][name], layers[2][name]) for name in layers[0])
+    for p in run(labels, model=second, segmenter=random_weights):
+        assert error_of(p.mask, scene.masks[p.index]) < 0.12  # six steps on random layers teach little
+
+
+def test_features_can_be_left_alone(scene, random_weights):
+    settings = QUICK.model_copy(update={"tuning_steps": 0})
+    model = fit(scene.frames, {0: scene.masks[0]}, scene.flow, 2, random_weights, settings, None, quiet)
+    assert torch.load(io.BytesIO(model), weights_only=True)["tuned"] is None
+
+
+def test_a_class_that_comes_late_is_learned_on_top_of_the_last_round(run, scene, random_weights):
+    """The corner of the last frames is a third class, which the first round never saw."""
+    masks = [mask.copy() for mask in scene.masks]
+    for mask in masks[5:]:
+        mask[:12, :16] = 2
+    before = fit(scene.frames, {0: masks[0]}, scene.flow, 3, random_weights, QUICK, None, quiet)
+    labels = {0: masks[0], 7: masks[7]}
+    model = fit(scene.frames, labels, scene.flow, 3, random_weights, QUICK, before, quiet)
+    shown = run(labels, model=model, classes=3, segmenter=random_weights)
+    assert (shown[7].mask == masks[7]).all()
+    assert (shown[8].mask[2:10, 2:14] == 2).all()
+
+
+def test_threads_are_as_they_were(run, scene):
+    before = torch.get_num_threads()
+    run({0: scene.masks[0]})
+    assert torch.get_num_threads() == before
+
+
+def test_expected_confusions_count_the_pixels_of_every_frame(run, scene):
+    for p in run({0: scene.masks[0], 8: scene.masks[8]}, classes=3):
+        assert p.confusion.shape == (3, 3)
+        assert p.confusion.sum() == pytest.approx(48 * 64, rel=1e-3)
+        predicted = np.bincount(p.mask[::2, ::2].ravel(), minlength=3) * 4
+        assert np.allclose(p.confusion.sum(axis=0), predicted, rtol=1e-3)
+        if p.index in (0, 8):
+            assert np.allclose(p.confusion, np.diag(predicted))

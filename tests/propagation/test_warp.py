@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from propagation.warp import Arrival, follow, no_track, pack, read, remembering, restart, source_frames, travel, unpack
+from propagation.warp import follow, no_track, read, remembering, restart, source_frames, travel, unpack
 
 H, W = 6, 20
 IMAGE = np.zeros((H, W, 3), np.uint8)
@@ -23,7 +23,7 @@ def shift_flow(dx: float) -> np.ndarray:
 
 
 def read_plain(track, index, labels):
-    return read(track, index, IMAGE, labels.__getitem__, lambda _: IMAGE)
+    return unpack(read(track, index, IMAGE, labels.__getitem__, lambda _: IMAGE))
 
 
 def test_half_pixels_add_up_over_frames():
@@ -34,7 +34,7 @@ def test_half_pixels_add_up_over_frames():
         track = follow(track, shift_flow(-0.5), PERFECT)
     arrival = read_plain(track, 4, labels)[0]
     assert np.array_equal(arrival.classes[:, 4:], stripe(7)[:, 4:])
-    assert (arrival.distance == 4).all()
+    assert np.allclose(arrival.distance, 4, atol=0.1)
     assert (arrival.log_reliability == 0).all()
 
 
@@ -54,7 +54,7 @@ def test_reliabilities_multiply():
     track = restart(no_track(H, W), 0, np.ones((H, W), bool))
     for _ in range(3):
         track = follow(track, shift_flow(0), PERFECT - 0.5)
-    assert (read_plain(track, 3, {0: stripe(3)})[0].log_reliability == -1.5).all()
+    assert (read_plain(track, 3, {0: stripe(3)})[0].log_reliability + 1.5 < 0.02).all()
 
 
 def test_a_new_label_comes_first_and_the_old_one_second():
@@ -66,7 +66,7 @@ def test_a_new_label_comes_first_and_the_old_one_second():
     assert np.array_equal(first.classes, np.where(np.arange(W) < 10, 0, stripe(3)))
     assert (second.classes[:, :10] == stripe(3)[:, :10]).all()
     assert (second.classes[:, 10:] == 255).all()
-    assert (second.distance[:, :10] == 2).all()
+    assert np.allclose(second.distance[:, :10], 2, atol=0.06)
     assert (second.log_reliability[:, 10:] == -8).all()
     assert (second.residual[:, 10:] == 1).all()
 
@@ -74,7 +74,7 @@ def test_a_new_label_comes_first_and_the_old_one_second():
 def test_the_residual_is_the_difference_in_colour():
     bright = IMAGE + np.uint8(51)
     track = restart(no_track(H, W), 0, np.ones((H, W), bool))
-    arrival = read(track, 0, bright, {0: stripe(1)}.__getitem__, lambda _: IMAGE)[0]
+    arrival = unpack(read(track, 0, bright, {0: stripe(1)}.__getitem__, lambda _: IMAGE))[0]
     assert np.allclose(arrival.residual, 0.2, atol=0.005)
 
 
@@ -102,24 +102,42 @@ def test_no_flow_is_asked_for_before_the_first_label():
 
 @settings(max_examples=40, deadline=None)
 @given(
-    classes=arrays(np.uint8, (3, 4)),
-    reliability=arrays(np.float32, (3, 4), elements=st.floats(-8, 0, width=32)),
-    distance=arrays(np.int64, (3, 4), elements=st.integers(0, 70_000)),
-    residual=arrays(np.float32, (3, 4), elements=st.floats(0, 1, width=32)),
+    classes=arrays(np.uint8, (H, W)),
+    reliability=arrays(np.float32, (H, W), elements=st.floats(-8, 0, width=32)),
+    distance=st.integers(0, 70_000),
+    brightness=st.integers(0, 255),
 )
-def test_packing_keeps_classes_and_the_rest_to_half_a_step(classes, reliability, distance, residual):
-    arrival = Arrival(classes, reliability, distance.astype(np.float32), residual)
-    packed = pack((arrival, arrival))
-    assert packed.shape == (2, 4, 3, 4)
+def test_what_is_read_keeps_classes_and_the_rest_to_half_a_step(classes, reliability, distance, brightness):
+    track = follow(restart(no_track(H, W), 0, np.ones((H, W), bool)), shift_flow(0), reliability)
+    packed = read(track, distance, IMAGE + np.uint8(brightness), lambda _: classes, lambda _: IMAGE)
+    assert packed.shape == (2, 4, H, W)
     assert packed.dtype == np.uint8
-    for back in unpack(packed):
-        assert np.array_equal(back.classes, classes)
-        assert np.abs(back.log_reliability - reliability).max() <= 4 / 255 + 1e-5
-        assert np.abs(back.residual - residual).max() <= 0.5 / 255 + 1e-5
-        known = np.minimum(distance, 59_999)
-        assert np.abs(np.log2(1 + back.distance) - np.log2(1 + known)).max() <= 0.5 / 16 + 1e-3
-    again = unpack(pack(unpack(packed)))[0]
-    assert np.array_equal(again.distance, unpack(packed)[0].distance)
+    back, nothing = unpack(packed)
+    known = classes != 255
+    assert np.array_equal(back.classes, classes)
+    assert np.abs(back.log_reliability - reliability)[known].max(initial=0) <= 4 / 255 + 1e-5
+    assert np.abs(back.residual - brightness / 255)[known].max(initial=0) <= 1.5 / 255
+    exact = np.log2(1 + min(distance, 59_999))
+    assert np.abs(np.log2(1 + back.distance) - exact)[known].max(initial=0) <= 0.5 / 16 + 1e-3
+    for missing in (packed[0][:, ~known], packed[1].reshape(4, -1)):
+        assert (missing == np.array([[255], [255], [0], [255]])).all()
+    assert (nothing.classes == 255).all()
+
+
+def test_each_pixel_is_read_from_its_own_source():
+    """Two sources side by side, with other labels, colours and distances."""
+    left = np.where(np.arange(W) < 10, 3, 255) * np.ones((H, 1), int)
+    labels = {0: np.full((H, W), 7, np.uint8), 4: left.astype(np.uint8)}
+    images = {0: IMAGE + np.uint8(100), 4: IMAGE + np.uint8(50)}
+    track = restart(restart(no_track(H, W), 0, labels[0] != 255), 4, labels[4] != 255)
+    first, second = unpack(read(track, 5, IMAGE, labels.__getitem__, images.__getitem__))
+    assert np.array_equal(first.classes, np.where(np.arange(W) < 10, 3, 7) * np.ones((H, 1), int))
+    assert np.allclose(first.distance[:, :10], 1, atol=0.05)
+    assert np.allclose(first.distance[:, 10:], 5, atol=0.1)
+    assert np.allclose(first.residual[:, :10], 50 / 255, atol=0.01)
+    assert np.allclose(first.residual[:, 10:], 100 / 255, atol=0.01)
+    assert (second.classes[:, :10] == 7).all()
+    assert (second.classes[:, 10:] == 255).all()
 
 
 def test_remembering_reads_each_once_while_it_fits():
