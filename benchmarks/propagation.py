@@ -3,8 +3,8 @@
 python -m benchmarks.propagation FOLDER... --labeled 1,3,5,10,20 --out propagation.json
 
 `miou_flow` is warping alone, `miou` ours, both over all frames with human pixels included; `ece` is over the pixels
-that nobody labeled; `fps` counts optical flow. `estimate_error` is null: the product does not estimate its own mIoU
-yet. Each line is measured in a process of its own, so that its peak memory is its own.
+that nobody labeled; `estimate_error` is what the product believes its mIoU to be (it sees no truth), minus what it is;
+`fps` counts optical flow. Each line is measured in a process of its own, so that its peak memory is its own.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ from benchmarks.options import benchmark_parser, check_writable, run_benchmark, 
 from connectors.measured_folder import open_measured_folder
 from flows.adding import add_video
 from flows.frame_files import FlowFiles, FrameFiles, ScratchFiles
+from propagation.estimate import estimated_miou
 from propagation.fit import fit
 from propagation.flow import dis_flow
+from propagation.model import error_ratio
 from propagation.propagate import propagate
 from quality.calibration import calibration_counts, expected_calibration_error
 from quality.scores import confusion, miou
@@ -45,7 +47,9 @@ def main(arguments: list[str] | None = None) -> None:
     check_writable(options.out)
     folders = [open_measured_folder(path) for path in options.folders]
     segmenter = SegmenterConfig(**segmenter_of(options))
-    table = Table("data", "labeled", "flow", "ours", "ECE", "fit s", "frames/s", "peak MB", title="Propagation")
+    table = Table(
+        "data", "labeled", "flow", "ours", "ECE", "estimate", "fit s", "frames/s", "peak MB", title="Propagation"
+    )
     runs = []
     for path, folder in zip(options.folders, folders, strict=True):
         for labeled in _counts(options.labeled, folder.n_masks):
@@ -54,8 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
                 run = pool.submit(measure, path, labeled, segmenter, options.seed).result()
             runs.append(run)
             quality = f"{100 * run['miou_flow']:.1f}", f"{100 * run['miou']:.1f}", f"{100 * run['ece']:.1f} %"
+            estimate = f"{100 * run['estimate_error']:+.1f}"
             speed = f"{run['fit_seconds']:.0f}", f"{run['fps']:.1f}", f"{run['peak_rss_mb']:.0f}"
-            table.add_row(folder.name, str(labeled), *quality, *speed)
+            table.add_row(folder.name, str(labeled), *quality, estimate, *speed)
     Console().print(table)
     write_result(options.out, {"runs": runs})
 
@@ -84,6 +89,7 @@ def measure(path: Path, labeled: int, segmenter: SegmenterConfig, seed: int) -> 
         model = fit(frames, labels, flow, classes, segmenter, settings, None, _quiet)
         fit_seconds = time.monotonic() - began
         ours, warped = np.zeros((2, classes, classes + 1), np.int64)
+        expected = np.zeros((classes, classes))
         calibration = np.zeros(calibration_counts(np.zeros(0), np.zeros(0, bool)).shape)
         propagate_seconds = 0.0
         scratch = ScratchFiles(layout.root / "scratch")
@@ -94,6 +100,7 @@ def measure(path: Path, labeled: int, segmenter: SegmenterConfig, seed: int) -> 
             propagate_seconds += time.monotonic() - began  # scoring is not part of the product
             if prediction is None:
                 break
+            expected += prediction.confusion
             truth = folder.truth(prediction.index)
             ours += confusion(truth, prediction.mask, classes)
             warped += confusion(truth, prediction.warped_mask, classes)
@@ -108,7 +115,7 @@ def measure(path: Path, labeled: int, segmenter: SegmenterConfig, seed: int) -> 
         "miou_flow": round(miou(warped), 6),
         "miou": round(miou(ours), 6),
         "ece": round(expected_calibration_error(calibration), 6),
-        "estimate_error": None,
+        "estimate_error": round(estimated_miou(expected, error_ratio(model)) - miou(ours), 6),
         "fit_seconds": round(fit_seconds, 3),
         "fps": round(video.frames / (flow_seconds + propagate_seconds), 3),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),

@@ -15,7 +15,7 @@ from workspace.mask import UNKNOWN
 
 OPINION_WEIGHT = 0.35  # of the decoder's log probability against that of the warped labels
 _EVERY = 2  # of the pixels in each direction are counted: a mean does not need them all
-_MOST = 3.0  # a ratio beyond this says more about the few frames it comes from than about the video
+_MOST = 2.0  # a ratio beyond this says more about the few frames it comes from than about the video
 
 
 def combined(warped: Tensor, opinion: Tensor, sizes: Canvas) -> Tensor:
@@ -40,7 +40,7 @@ class ErrorSums:
         self.expected += float(((1 - highest) * known).sum())
 
     def ratio(self) -> float:
-        """Seen over expected, between 1/3 and 3; 1 if nothing was added."""
+        """Seen over expected, between 1/2 and 2; 1 if nothing was added."""
         if not self.expected:
             return 1.0
         return float(np.clip(self.seen / self.expected, 1 / _MOST, _MOST))

@@ -78,6 +78,11 @@ def to_bytes(model: Model, tuned: nn.Module | None) -> bytes:
     return buffer.getvalue()
 
 
+def error_ratio(data: bytes) -> float:
+    """`Model.error_ratio` of the model of `to_bytes`."""
+    return float(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)["error_ratio"])
+
+
 def from_bytes(data: bytes, features: Features, device: torch.device) -> Model:
     """The model of `to_bytes` on `device`; UserError if it was fitted on another backbone than `features`.
 

@@ -22,6 +22,8 @@ _FRAME, _Y, _X, _LOG_RELIABILITY = range(4)
 _NOWHERE = -1.0
 _REMEMBERED_BYTES = 128 * 2**20
 _LOG_RELIABILITY_FLOOR = -8.0
+_OCCLUDED = -1.0  # log agreement, see `flow.log_agreement`
+_LEAST_SHARE_SEEN = 0.2  # of the pixels; measured: at least 0.77 within a scene, at most 0.05 across a cut
 _NOTHING_ARRIVED = (255, 0, 255)  # packed: reliability, distance and residual where no label arrives
 _DISTANCE_STEPS = 16.0  # a stored distance is 16 log2(1 + frames): 255 is over 60,000 frames
 
@@ -184,6 +186,15 @@ RESIDUAL_OF = _STEPS / np.float32(255)
 _DISTANCE_STEP_OF = np.rint(_DISTANCE_STEPS * np.log2(1 + np.arange(60_000.0))).clip(0, 255).astype(np.uint8)
 
 
+def is_cut(agreement: NDArray[np.float32]) -> bool:
+    """Whether two frames show different scenes: next to nothing of one is found in the other.
+
+    agreement: (H, W), log agreement of the flow between them. A camera that is thrown about may look like a cut too;
+    labels that came along such flow would be worth nothing anyway.
+    """
+    return bool((agreement > _OCCLUDED).mean() < _LEAST_SHARE_SEEN)
+
+
 def travel(
     order: Iterable[int],
     labels: Mapping[int, MaskArray],
@@ -194,14 +205,15 @@ def travel(
 
     order: frame indices, each one step from the last, rising (labels from earlier frames) or falling (from later ones).
     The two tracks differ on labeled frames only: what goes on there starts at the labeled pixels; what arrives does not
-    know them, which is what a learner needs to see how far warped labels are from the truth.
+    know them, which is what a learner needs to see how far warped labels are from the truth. Nothing crosses a cut.
     """
     track = no_track(*shape)
     before: int | None = None
     for index in order:
         if before is not None and not track.empty:
             there = flow(index, before)
-            track = follow(track, there, log_agreement(there, flow(before, index)))
+            agreement = log_agreement(there, flow(before, index))
+            track = no_track(*shape) if is_cut(agreement) else follow(track, there, agreement)
         arriving = track
         if index in labels:
             track = restart(track, index, labels[index] != UNKNOWN)

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from propagation.flow import dis_flow
 from propagation.warp import follow, no_track, read, remembering, restart, source_frames, travel, unpack
 
 H, W = 6, 20
@@ -151,3 +152,17 @@ def test_remembering_reads_each_once_while_it_fits():
     for index in (1, 2, 1, 2):
         remembered(index)
     assert read_indices == [1, 2]
+
+
+def test_nothing_crosses_a_cut():
+    """Two scenes of noise that have nothing in common, three frames each."""
+    rng = np.random.default_rng(0)
+    scenes = [np.kron(rng.integers(0, 256, (30, 40, 3)), np.ones((4, 4, 1))).astype(np.uint8) for _ in range(2)]
+    frames = [np.roll(scenes[index // 3], index, axis=1) for index in range(6)]
+
+    def flow(source, target):
+        return dis_flow(frames[source], frames[target], 640)
+
+    label = {1: np.ones((120, 160), np.uint8)}
+    reached = {index: not track.empty for index, _, track in travel(range(6), label, flow, (120, 160))}
+    assert reached == {0: False, 1: True, 2: True, 3: False, 4: False, 5: False}
