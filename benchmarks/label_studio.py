@@ -79,7 +79,7 @@ def _prepare(layout: Layout, folder: MeasuredFolder, options: argparse.Namespace
     values = {
         "project": {"name": f"measured {folder.name}"[:50], "classes": list(folder.classes)},
         "selection": {"budget": options.budget, "seed": options.seed},
-        "stopping": {"rounds": options.rounds},
+        "stopping": {"rounds": options.rounds, "quality": None},
         "segmenter": segmenter_of(options),
     }
     config = parse_config(values, "The benchmark's command line")

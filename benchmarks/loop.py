@@ -99,7 +99,7 @@ def _config(classes: tuple[str, ...], name: str, options: argparse.Namespace) ->
             "budget": own[1] if len(own) > 1 else options.budget,
             "seed": options.seed,
         },
-        "stopping": {"rounds": options.rounds},
+        "stopping": {"rounds": options.rounds, "quality": None},
         "segmenter": segmenter_of(options),
         "propagation": {"seed": options.seed},
     }

@@ -51,7 +51,7 @@ def demo(
 
     settings = {
         "selection": {"strategy": strategy, "budget": budget, "seed": seed},
-        "stopping": {"rounds": rounds},
+        "stopping": {"rounds": rounds, "quality": None},
         "segmenter": {"name": segmenter or ("mobilenet_v2" if weights else "compact"), "weights": weights},
         "propagation": {"seed": seed},
     }

@@ -101,19 +101,21 @@ def status(folder: Folder) -> None:
     config = layout.config()
     table = Table(title=config.project.name)
     table.add_column("video", overflow="fold")
-    for heading in ("frames", "state", "round", "answers", "clicks*"):
+    for heading in ("frames", "state", "round", "answers", "clicks*", "mIoU**"):
         table.add_column(heading, justify="left" if heading == "state" else "right", no_wrap=heading != "answers")
     with Facts.open(layout.database_file) as facts:
-        for video, frames, state, turn, asked, answered, skipped, withdrawn, clicks in project_rows(
+        for video, frames, state, turn, asked, answered, skipped, withdrawn, clicks, quality in project_rows(
             facts, config.stopping.rounds
         ):
             answers = f"{answered} of {asked}"
             answers += f", {skipped} skipped" if skipped else ""
             answers += f", {withdrawn} withdrawn" if withdrawn else ""
-            table.add_row(str(video), str(frames), str(state), str(turn), answers, str(clicks))
+            estimate = f"{100 * quality:.1f} %" if isinstance(quality, float) else "-"
+            table.add_row(str(video), str(frames), str(state), str(turn), answers, str(clicks), estimate)
     console = Console()
     console.print(table)
     console.print("* modelled: what correcting the shown prediction costs (docs/clicks.md)", style="dim")
+    console.print("** estimated, there is no truth to compare with (docs/propagation.md)", style="dim")
 
 
 def pull(folder: Folder) -> None:

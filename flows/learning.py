@@ -17,7 +17,9 @@ from flows.frame_files import FlowFiles, FrameFiles, ScratchFiles
 from flows.labels import LabelSet, labels_from_events
 from flows.rounds import stop_reason
 from propagation.devices import use_threads
+from propagation.estimate import estimated_miou
 from propagation.fit import fit as fit_segmenter
+from propagation.model import error_ratio
 from propagation.out_of_memory import too_little_memory_is_told
 from propagation.propagate import FramePrediction
 from propagation.propagate import propagate as propagate_labels
@@ -107,14 +109,26 @@ def propagate(context: Context, lease: Lease) -> bool:
                 _save(prediction, masks, probabilities)
     lease.check()
     _tidy(context.layout.video(video.id), model)
-    reason = stop_reason(context.facts, video, lease.round, context.config.stopping)
+    estimated = _estimated_miou(context, video, model)
+    reason = stop_reason(context.facts, video, lease.round, context.config.stopping, estimated)
     seconds = round(time.monotonic() - began, 3)
-    events = [NewEvent("propagated", {"model": model, "frames": video.frames, "seconds": seconds})]
+    made = {"model": model, "frames": video.frames, "seconds": seconds, "estimated_miou": round(estimated, 4)}
+    events = [NewEvent("propagated", made)]
     if reason is None:
         lease.commit(State.SELECTING, lease.round + 1, events)
     else:
         lease.commit(State.DONE, lease.round, [*events, NewEvent("done", {"reason": reason})])
     return True
+
+
+def _estimated_miou(context: Context, video: Video, model: str) -> float:
+    """From what the propagation of every frame left beside its probabilities."""
+    folder = context.layout.probabilities(video.id, model)
+    total = np.zeros((len(context.config.project.classes),) * 2)
+    for index in range(video.frames):
+        with np.load(_npz(folder, index), allow_pickle=False) as file:
+            total += file["confusion"]
+    return estimated_miou(total, error_ratio(context.layout.model(video.id, model).read_bytes()))
 
 
 def read_probabilities(
@@ -153,7 +167,12 @@ def _previous_model(layout: Layout, video: str, model: str) -> bytes | None:
 
 def _save(prediction: FramePrediction, masks: Path, probabilities: Path) -> None:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, probabilities=prediction.probabilities, doubt=prediction.doubt)
+    np.savez_compressed(
+        buffer,
+        probabilities=prediction.probabilities,
+        doubt=prediction.doubt,
+        confusion=prediction.confusion,
+    )
     write_bytes(_npz(probabilities, prediction.index), buffer.getvalue())
     write_image(_mask_file(masks, prediction.index), prediction.mask)
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from flows.context import Context
 from flows.labels import latest_versions
-from flows.rounds import asked_in, clicks_spent
+from flows.rounds import asked_in, clicks_spent, estimated_miou_of
 from workspace.facts import Facts, VideoState
 from workspace.sample import question_key
 from workspace.states import State
 
 
 def round_rows(facts: Facts, video: str) -> list[dict[str, Any]]:
-    """One row per round: samples, answers, skipped, modelled clicks, seconds per step."""
+    """One row per round: samples, answers, skipped, modelled clicks, estimated mIoU, seconds per step."""
     rows: dict[int, dict[str, Any]] = {}
     began: dict[int, float] = {}
     for event in facts.events(video):
@@ -24,7 +24,7 @@ def round_rows(facts: Facts, video: str) -> list[dict[str, Any]]:
         row = rows.setdefault(
             event.round,
             {"round": event.round, "samples": 0, "answers": 0, "skipped": 0, "clicks": 0, "clicks_corrected": 0}
-            | {"fit_s": None, "propagate_s": None, "model": "", "seconds": 0.0},
+            | {"fit_s": None, "propagate_s": None, "model": "", "seconds": 0.0, "estimated_miou": None},
         )
         payload = event.payload
         if event.kind == "selected":
@@ -34,6 +34,7 @@ def round_rows(facts: Facts, video: str) -> list[dict[str, Any]]:
         elif event.kind == "propagated":
             row["propagate_s"], row["model"] = payload["seconds"], payload["model"]
             row["seconds"] = event.at - began[event.round]
+            row["estimated_miou"] = payload.get("estimated_miou")
     for event in latest_versions(facts.events(video, "label")):
         row, payload = rows[event.round], event.payload
         row["answers"] += not payload["skipped"]
@@ -44,7 +45,8 @@ def round_rows(facts: Facts, video: str) -> list[dict[str, Any]]:
 
 
 def project_rows(facts: Facts, rounds: int) -> list[tuple[object, ...]]:
-    """One row per video: id, frames, state, round of rounds, samples asked, answered, skipped, withdrawn, clicks."""
+    """One row per video: id, frames, state, round of rounds, samples asked, answered, skipped, withdrawn, clicks, and
+    the estimated mIoU or None."""
     rows: list[tuple[object, ...]] = []
     for row in facts.videos():
         asked = sum(len(event.payload["samples"]) for event in facts.events(row.video.id, "selected"))
@@ -55,7 +57,8 @@ def project_rows(facts: Facts, rounds: int) -> list[tuple[object, ...]]:
             answered[key] = answered.get(key, False) or not event.payload["skipped"]
         labeled = sum(answered.values())
         place = row.video.id, row.video.frames, row.state.value, f"{row.round}/{rounds}"
-        rows.append((*place, asked, labeled, len(answered) - labeled, withdrawn, clicks_spent(facts, row.video.id)))
+        spent, quality = clicks_spent(facts, row.video.id), estimated_miou_of(facts, row.video.id)
+        rows.append((*place, asked, labeled, len(answered) - labeled, withdrawn, spent, quality))
     return rows
 
 

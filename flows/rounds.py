@@ -41,14 +41,30 @@ def clicks_spent(facts: Facts, video: str) -> int:
     return sum(event.payload["clicks"]["correcting"] for event in latest_versions(facts.events(video, "label")))
 
 
-def stop_reason(facts: Facts, video: Video, finished_rounds: int, stopping: StoppingConfig) -> str | None:
-    """Why the loop ends after `finished_rounds`, or None if it goes on."""
+def estimated_miou_of(facts: Facts, video: str) -> float | None:
+    """The product's own estimate for the newest masks, in [0, 1]; None before the first ones."""
+    event = facts.last_event(video, "propagated")
+    return None if event is None else event.payload.get("estimated_miou")
+
+
+def stop_reason(
+    facts: Facts, video: Video, finished_rounds: int, stopping: StoppingConfig, estimated: float | None = None
+) -> str | None:
+    """Why the loop ends after `finished_rounds`, or None if it goes on.
+
+    estimated: mIoU of masks that are not in the log yet; None: that of the newest in the log
+    """
     if finished_rounds >= stopping.rounds:
         return f"{finished_rounds} rounds are done (stopping.rounds)"
     if stopping.clicks is not None:
         spent = clicks_spent(facts, video.id)
         if spent >= stopping.clicks:
             return f"{spent} of {stopping.clicks} clicks are spent (stopping.clicks)"
+    if stopping.quality is not None:
+        quality = estimated_miou_of(facts, video.id) if estimated is None else estimated
+        if quality is not None and quality >= stopping.quality:
+            wanted = f"{100 * stopping.quality:g} % was wanted (stopping.quality)"
+            return f"the estimated mIoU is {100 * quality:.1f} %, {wanted}"
     whole = {s.frame for s in asked(facts, video.id) if s.granularity is Granularity.FRAME}
     if len(whole) >= video.frames:
         return f"all {video.frames} frames were asked about"

@@ -75,6 +75,7 @@ class SelectionConfig(Section):
 class StoppingConfig(Section):
     rounds: PositiveInt = 10
     clicks: PositiveInt | None = None
+    quality: Annotated[float, Field(gt=0, le=1)] | None = 0.95  # estimated mIoU
 
 
 class SegmenterConfig(Section):

@@ -58,7 +58,7 @@ def project(tmp_path: Path) -> Layout:
     fewclicks("init", layout.root, "--class", CLASSES[0], "--class", CLASSES[1])
     values = yaml.safe_load(layout.config_file.read_text())
     values["selection"]["budget"] = 2
-    values["stopping"]["rounds"] = 2
+    values["stopping"] |= {"rounds": 2, "quality": None}
     values["segmenter"] = {"name": "compact", "weights": None}
     values["propagation"] |= {"decoder_steps": 5, "tuning_steps": 5}
     layout.config_file.write_text(yaml.safe_dump(values))

@@ -48,7 +48,7 @@ def make_context(tmp_path: Path) -> Iterator[Callable[..., Context]]:
         values = {
             "project": {"classes": ["ground", "box"]},
             "selection": {"budget": 2},
-            "stopping": {"rounds": 2},
+            "stopping": {"rounds": 2, "quality": None},
             "segmenter": {"name": "compact", "weights": None},
             "propagation": {"decoder_steps": 3, "tuning_steps": 3},
         }

@@ -39,7 +39,7 @@ FRAMES, HEIGHT, WIDTH = 8, 32, 48
 SETTINGS = {
     "project": {"name": "killed", "classes": ["ground", "box"]},
     "selection": {"budget": 2},
-    "stopping": {"rounds": 2},
+    "stopping": {"rounds": 2, "quality": None},
     "segmenter": {"name": "compact", "weights": None},
     "propagation": {"decoder_steps": 3, "tuning_steps": 3},
     "lease": {"seconds": 1.0},

@@ -41,7 +41,7 @@ def granularities(samples: list[Sample]) -> set[Granularity]:
 
 
 def test_the_first_round_asks_whole_frames_and_then_patches(make_context: MakeContext, truth: Truth) -> None:
-    context = make_context(perfect(truth), selection=selection("patch:16", 5), stopping={"rounds": 3})
+    context = make_context(perfect(truth), selection=selection("patch:16", 5), stopping={"rounds": 3, "quality": None})
     assert advance(context, CLIP) is Outcome.DONE
     first, second, third = (asked_in(context.facts, CLIP, number) for number in (1, 2, 3))
     # 5 patches of 16x16 are five sixths of a frame of 32x48, and there are never fewer than two
@@ -98,7 +98,7 @@ def test_a_superpixel_is_found_again_after_the_settings_changed(make_context: Ma
 def test_mixed_asks_one_granularity_per_round_for_about_a_frame_of_clicks(
     make_context: MakeContext, truth: Truth
 ) -> None:
-    context = make_context(perfect(truth), selection=selection("mixed", 2), stopping={"rounds": 4})
+    context = make_context(perfect(truth), selection=selection("mixed", 2), stopping={"rounds": 4, "quality": None})
     advance(context, CLIP)
     chosen = [event.payload["granularity"] for event in context.facts.events(CLIP, "selected")]
     assert chosen[0] == "frame"
@@ -128,7 +128,7 @@ def test_every_strategy_chooses_patches_and_the_same_ones_again(
 
 
 def test_it_ends_when_nothing_is_left_to_ask(make_context: MakeContext, truth: Truth) -> None:
-    context = make_context(perfect(truth), selection=selection("patch:32", 6), stopping={"rounds": 9})
+    context = make_context(perfect(truth), selection=selection("patch:32", 6), stopping={"rounds": 9, "quality": None})
     assert advance(context, CLIP) is Outcome.DONE
     done = context.facts.last_event(CLIP, "done")
     assert done is not None

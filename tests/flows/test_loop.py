@@ -106,7 +106,9 @@ def test_a_round_in_which_nobody_labels_leads_to_the_next(make_context: MakeCont
 
 def test_it_ends_when_every_frame_was_asked(make_context: MakeContext, truth: Truth) -> None:
     context = make_context(
-        MemoryTool(answer=lambda q: truth(q.sample.frame)), selection={"budget": 4}, stopping={"rounds": 9}
+        MemoryTool(answer=lambda q: truth(q.sample.frame)),
+        selection={"budget": 4},
+        stopping={"rounds": 9, "quality": None},
     )
     assert advance(context, CLIP) is Outcome.DONE
     assert context.facts.last_event(CLIP, "done").payload["reason"] == "all 6 frames were asked about"
@@ -116,7 +118,7 @@ def test_it_ends_when_every_frame_was_asked(make_context: MakeContext, truth: Tr
 
 def test_it_ends_when_the_clicks_are_spent(make_context: MakeContext, truth: Truth) -> None:
     tool = MemoryTool(answer=lambda q: truth(q.sample.frame))
-    context = make_context(tool, stopping={"rounds": 9, "clicks": 1})
+    context = make_context(tool, stopping={"rounds": 9, "clicks": 1, "quality": None})
     assert advance(context, CLIP) is Outcome.DONE
     assert "(stopping.clicks)" in context.facts.last_event(CLIP, "done").payload["reason"]
     assert context.facts.video(CLIP).round == 1
@@ -124,8 +126,8 @@ def test_it_ends_when_the_clicks_are_spent(make_context: MakeContext, truth: Tru
 
 def test_a_finished_video_goes_on_when_more_is_allowed(make_context: MakeContext, truth: Truth) -> None:
     tool = MemoryTool(answer=lambda q: truth(q.sample.frame))
-    assert advance(make_context(tool, stopping={"rounds": 1}), CLIP) is Outcome.DONE
-    more = make_context(tool, stopping={"rounds": 2})
+    assert advance(make_context(tool, stopping={"rounds": 1, "quality": None}), CLIP) is Outcome.DONE
+    more = make_context(tool, stopping={"rounds": 2, "quality": None})
     assert has_work(more, more.facts.video(CLIP))
     assert advance(more, CLIP) is Outcome.DONE
     assert more.facts.video(CLIP).round == 2
@@ -166,7 +168,7 @@ def test_asking_again_in_a_new_project_asks_what_is_open(make_context: MakeConte
 
 def test_several_annotators_are_kept_apart_and_the_majority_counts(make_context: MakeContext, truth: Truth) -> None:
     tool = MemoryTool()
-    context = make_context(tool, selection={"budget": 1}, stopping={"rounds": 1})
+    context = make_context(tool, selection={"budget": 1}, stopping={"rounds": 1, "quality": None})
     advance(context, CLIP)
     (key,) = keys(context, 1)
     good, wrong = truth(frame_of(key)), np.zeros((32, 48), np.uint8)
@@ -215,4 +217,17 @@ def test_an_annotation_corrected_after_it_was_pulled_counts_once(make_context: M
     assert clicks_spent(context.facts, CLIP) == 5
     row = round_rows(context.facts, CLIP)[0]
     assert (row["answers"], row["clicks"], row["clicks_corrected"]) == (1, 7, 5)
-    assert project_rows(context.facts, 2)[0][4:] == (2, 1, 0, 0, 5)
+    assert project_rows(context.facts, 2)[0][4:] == (2, 1, 0, 0, 5, None)
+
+
+def test_enough_quality_ends_the_loop_and_wanting_more_goes_on(make_context: MakeContext, truth: Truth) -> None:
+    tool = MemoryTool(answer=lambda question: truth(question.sample.frame))
+    assert advance(make_context(tool, stopping={"rounds": 2, "quality": 0.3}), CLIP) is Outcome.DONE
+    strict = make_context(tool, stopping={"rounds": 2, "quality": 1.0})
+    done = strict.facts.last_event(CLIP, "done").payload["reason"]
+    assert "30 % was wanted (stopping.quality)" in done
+    (row,) = round_rows(strict.facts, CLIP)
+    assert 0.3 <= row["estimated_miou"] < 1
+    assert has_work(strict, strict.facts.video(CLIP))
+    assert advance(strict, CLIP) is Outcome.DONE
+    assert len(round_rows(strict.facts, CLIP)) == 2
