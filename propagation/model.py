@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from propagation.canvas import Canvas
 from propagation.decoder import PixelDecoder
+from propagation.devices import quick_inference
 from propagation.segmenters import Features
 from workspace.config import SegmenterConfig
 from workspace.errors import UserError
@@ -37,8 +38,10 @@ class Model:
 
         features: those that `from_bytes` gave the fine-tuned layers
         """
-        levels = features(sizes.to_input(image, device))
-        return torch.log_softmax(self.decoder.dense(levels, sizes.grid)[0], dim=0)
+        with quick_inference(device):
+            levels = features(sizes.to_input(image, device))
+            logits = self.decoder.dense(levels, sizes.grid)[0]
+        return torch.log_softmax(logits.float(), dim=0)
 
 
 def index_of_class(classes: tuple[int, ...]) -> NDArray[np.uint8]:

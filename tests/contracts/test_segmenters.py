@@ -150,7 +150,7 @@ def test_a_fit_on_its_maps_finds_the_square(made: Made, monkeypatch: pytest.Monk
     fitted = from_bytes(model, made.features, CPU)
     with torch.inference_mode():
         sizes = canvas(HEIGHT, WIDTH, made.config.input_side)
-        said = fitted.opinion(made.features, sizes, frames[2], CPU)[0].argmax(dim=0).numpy().astype(bool)
+        said = fitted.opinion(made.features, sizes, frames[2], CPU).argmax(dim=0).numpy().astype(bool)
     square = masks[2][::2, ::2].astype(bool)
     assert (said & square).sum() / (said | square).sum() > 0.5
     scratch = Scratch()
