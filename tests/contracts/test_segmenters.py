@@ -140,17 +140,18 @@ def test_a_fit_on_its_maps_finds_the_square(made: Made, monkeypatch: pytest.Monk
     most of the square, and what is propagated is better than that no square is there."""
     frames, masks = clip()
     for module in (fitting, propagating):
-        monkeypatch.setattr(module, "features", lambda *_: made.features)  # it is slow to make, not to use
+        monkeypatch.setattr(module, "features", lambda *_: deepcopy(made.features))  # slow to make; fitting changes it
     labels = {0: masks[0], 4: masks[4]}
 
     def flow(source: int, target: int) -> np.ndarray:
         return dis_flow(frames[source], frames[target], 640)
 
     model = fitting.fit(frames, labels, flow, 2, made.config, SETTINGS, None, lambda _: None)
-    fitted = from_bytes(model, made.features, CPU)
+    backbone = deepcopy(made.features)
+    fitted = from_bytes(model, backbone, CPU)
     with torch.inference_mode():
         sizes = canvas(HEIGHT, WIDTH, made.config.input_side)
-        said = fitted.opinion(made.features, sizes, frames[2], CPU).argmax(dim=0).numpy().astype(bool)
+        said = fitted.opinion(backbone, sizes, frames[2], CPU).argmax(dim=0).numpy().astype(bool)
     square = masks[2][::2, ::2].astype(bool)
     assert (said & square).sum() / (said | square).sum() > 0.5
     scratch = Scratch()
