@@ -118,7 +118,7 @@ def _verdict(score: float, rubric: RubricConfig) -> str:
 def _reason(counts: Counter[str], rubric: RubricConfig) -> str:
     """What cost most comes first."""
     costly = sorted((-n * rubric.penalties[kind], kind, n) for kind, n in counts.items() if rubric.penalties[kind] > 0)
-    return ", ".join(f"{n} x {kind.replace('_', ' ')} (-{-cost:.0%})" for cost, kind, n in costly)
+    return ", ".join(f"{n} x {kind.replace('_', ' ')} ({rubric.penalties[kind]:.0%} each)" for _, kind, n in costly)
 
 
 def _at(kind: str, one: Instance) -> Mistake:

@@ -69,10 +69,10 @@ def test_a_thin_rim_is_no_part():
     ("found", "score", "verdict", "reason"),
     [
         ([], 1.0, PASS, ""),
-        (["attribute"], 0.95, PASS, "1 x attribute (-5%)"),
-        (["wrong_class"], 0.8, LOOK_AGAIN, "1 x wrong class (-20%)"),
-        (["wrong_class", "missing_part"], 0.6, REDO, "1 x missing part (-20%), 1 x wrong class (-20%)"),
-        (["omission"], 0.0, REDO, "1 x omission (-100%)"),
+        (["attribute"], 0.95, PASS, "1 x attribute (5% each)"),
+        (["wrong_class"], 0.8, LOOK_AGAIN, "1 x wrong class (20% each)"),
+        (["wrong_class", "missing_part"], 0.6, REDO, "1 x missing part (20% each), 1 x wrong class (20% each)"),
+        (["omission"], 0.0, REDO, "1 x omission (100% each)"),
         (["extra"], 1.0, PASS, ""),
     ],
 )
@@ -91,7 +91,7 @@ def test_a_batch_has_the_mean_mark():
     omitted = [Mistake("omission", 0, 0, 0)]
     batch = grade_batch({"a": [], "b": [], "c": [], "d": omitted}, RUBRIC)
     assert batch.score == 0.75
-    assert (batch.verdict, batch.reason) == (REDO, "1 x omission (-100%)")
+    assert (batch.verdict, batch.reason) == (REDO, "1 x omission (100% each)")
     with pytest.raises(ValueError, match="no image"):
         grade_batch({}, RUBRIC)
 
