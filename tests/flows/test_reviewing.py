@@ -73,9 +73,9 @@ def answer(context: Context, name: str, mask: np.ndarray, frame: int, annotator:
 
 
 def test_annotators_of_one_sample_disagree_where_both_know(make_context, truth) -> None:
-    context = make_context(MemoryTool(lambda video, frame: truth(frame)))
+    context = make_context(MemoryTool())
     mask, half = truth(1), truth(1)
-    half[:, :20] = 255
+    half[:, :10] = 255
     labels = [answer(context, "a", mask, 1), answer(context, "b", half, 1, "ben"), answer(context, "c", mask, 3)]
     video = context.facts.video(VIDEO).video
     assert disagreements(context.layout, video, labels, 2) == {1: 0.0}
@@ -85,8 +85,8 @@ def test_annotators_of_one_sample_disagree_where_both_know(make_context, truth) 
 
 
 @pytest.fixture
-def project(make_context: Callable[..., Context], truth) -> Context:
-    context = make_context(MemoryTool(lambda video, frame: truth(frame)))
+def project(make_context: Callable[..., Context]) -> Context:
+    context = make_context(MemoryTool())
     (context.layout.root / "fewclicks.yaml").write_text(
         "project: {classes: [ground, box]}\nsegmenter: {name: compact, weights: null}\n"
     )
