@@ -42,20 +42,18 @@ def open_label_set(path: Path, without: tuple[str, ...] = ()) -> LabelSet:
     is an instance. UserError for whatever cannot be read.
     """
     if path.is_dir():
-        found = _masks(path, without)
-    elif path.is_file():
-        found = _coco(path, without)
-    else:
-        raise UserError(f"There are no labels at {path}.", "Give a COCO JSON file or a folder of index PNG masks.")
-    unknown = sorted(set(without) - set(found.classes))
-    if unknown:
-        raise UserError(f"{path} has no class {unknown[0]!r}.", f"Its classes are {', '.join(found.classes)}.")
-    return found
+        return _masks(path, without)
+    if path.is_file():
+        return _coco(path, without)
+    raise UserError(f"There are no labels at {path}.", "Give a COCO JSON file or a folder of index PNG masks.")
 
 
-def mask_set(name: str, classes: tuple[str, ...], masks: Mapping[str, Callable[[], MaskArray]]) -> LabelSet:
-    """A label set of masks that somebody else reads."""
-    return LabelSet(name, classes, {key: _lazily(read, frozenset()) for key, read in masks.items()})
+def mask_set(
+    name: str, classes: tuple[str, ...], masks: Mapping[str, Callable[[], MaskArray]], without: tuple[str, ...] = ()
+) -> LabelSet:
+    """A label set of masks that somebody else reads; without: as for `open_label_set`."""
+    left_out = frozenset(k for k, name in enumerate(classes) if name in without)
+    return LabelSet(name, classes, {key: _lazily(read, left_out) for key, read in masks.items()})
 
 
 def _coco(path: Path, without: tuple[str, ...]) -> LabelSet:

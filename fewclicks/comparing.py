@@ -33,7 +33,7 @@ def compare(
     from connectors.image_folder import list_images, read_upright
     from dashboard.label_report import label_report
     from fewclicks.progress_bars import progress_bars
-    from flows.comparing import compare_sets, open_source
+    from flows.comparing import compare_sets, open_sources
     from quality.comparison import Thresholds
     from workspace.config import RubricConfig
     from workspace.files import write_bytes, write_json
@@ -41,7 +41,7 @@ def compare(
 
     rubric = Layout(project.resolve()).config().rubric if project else RubricConfig()
     thresholds = Thresholds(confident_iou, ignore_below_px=rubric.ignore_below_px, crowd_above=rubric.crowd_above)
-    sets = [open_source(text, tuple(without or ())) for text in (first, second)]
+    sets = open_sources((first, second), tuple(without or ()))
     pictures = {path.stem: path for path in list_images(images)} if images else {}
     with progress_bars(Console(stderr=True)) as show:
         found = compare_sets(

@@ -28,7 +28,7 @@ def tolerance(
     from rich.table import Table
 
     from fewclicks.progress_bars import progress_bars
-    from flows.comparing import open_source
+    from flows.comparing import open_sources
     from quality.tolerance import tolerances
     from workspace.errors import UserError
     from workspace.files import write_json
@@ -37,7 +37,7 @@ def tolerance(
     wrong = next((demand for demand in demands if not 0 < demand < 1), None)
     if wrong is not None:
         raise UserError(f"--iou {wrong:g} is no overlap to demand.", "Give a number between 0 and 1, such as 0.9.")
-    found = open_source(labels, tuple(without or ()))
+    (found,) = open_sources((labels,), tuple(without or ()))
     objects = []
     with progress_bars(Console(stderr=True)) as show:
         for number, read in enumerate(found.images.values(), start=1):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,27 @@ class ComparedSets:
     summary: dict[str, Any]
 
 
+def open_sources(texts: Sequence[str], without: tuple[str, ...] = ()) -> list[LabelSet]:
+    """The label sets of `texts`; UserError if none of them has a class that is to be left out."""
+    found = [open_source(text, without) for text in texts]
+    known = list(dict.fromkeys(name for one in found for name in one.classes))
+    unknown = [name for name in without if name not in known]
+    if unknown:
+        raise UserError(
+            f"{' and '.join(one.name for one in found)} has no class {unknown[0]!r}.",
+            f"Classes are {', '.join(known)}.",
+        )
+    return found
+
+
 def open_source(text: str, without: tuple[str, ...] = ()) -> LabelSet:
     """A label set by what a user calls it: a COCO file, a folder of masks, or DIR@ANNOTATOR of a project."""
-    path = Path(text)
-    folder, at, annotator = text.rpartition("@")
-    if at and not path.exists():
-        return _annotators_labels(Path(folder), annotator)
-    return open_label_set(path, without)
+    if "@" not in text or Path(text).exists():
+        return open_label_set(Path(text), without)
+    # annotators are mail addresses, and folders may hold an @ too: the first that leaves a folder divides them
+    places = [i for i, character in enumerate(text) if character == "@"]
+    at = next((i for i in places if Path(text[:i]).is_dir()), places[0])
+    return _annotators_labels(Path(text[:at]), text[at + 1 :], without)
 
 
 def compare_sets(
@@ -165,7 +179,7 @@ def _grades(
     }  # fmt: skip
 
 
-def _annotators_labels(folder: Path, annotator: str) -> LabelSet:
+def _annotators_labels(folder: Path, annotator: str, without: tuple[str, ...]) -> LabelSet:
     layout = Layout(folder.resolve())
     config = layout.config()
     masks, seen = {}, set()
@@ -181,7 +195,7 @@ def _annotators_labels(folder: Path, annotator: str) -> LabelSet:
             f"{folder} has no labels by {annotator!r}.",
             f"Labels are there by {', '.join(sorted(seen))}." if seen else "Nobody has labeled anything there yet.",
         )
-    return mask_set(annotator, config.project.class_names, masks)
+    return mask_set(annotator, config.project.class_names, masks, without)
 
 
 def _check_sizes(key: str, one: LabeledImage, other: LabeledImage) -> None:

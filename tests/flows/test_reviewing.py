@@ -84,6 +84,32 @@ def test_annotators_of_one_sample_disagree_where_both_know(make_context, truth) 
     assert 0.5 < disagreements(context.layout, video, labels, 2)[1] <= 1
 
 
+def test_two_annotators_of_a_project_are_compared(project: Context, truth, monkeypatch, capsys) -> None:
+    for index in (1, 2):
+        answer(project, f"a{index}", truth(index), index)
+        answer(project, f"b{index}", np.roll(truth(index), index - 1, axis=1), index, "ben@example.org")
+    root = project.layout.root
+    arguments = [
+        f"{root}@anna",
+        f"{root}@ben@example.org",
+        "--out",
+        root / "report",
+        "--without",
+        "ground",
+        "--reference",
+    ]
+    monkeypatch.setattr(sys, "argv", ["fewclicks", "compare", *map(str, arguments)])
+    with pytest.raises(SystemExit):
+        main()
+    assert "2 images: 1 confident, 1 ambiguous" in capsys.readouterr().out  # 11 of 13 columns overlap
+    report = json.loads((root / "report" / "report.json").read_text())
+    assert list(report["rubric"]["videos"]) == [VIDEO]
+    monkeypatch.setattr(sys, "argv", ["fewclicks", "compare", f"{root}@anna", f"{root}@eve"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "has no labels by 'eve'. Labels are there by anna, ben@example.org." in capsys.readouterr().err
+
+
 @pytest.fixture
 def project(make_context: Callable[..., Context]) -> Context:
     context = make_context(MemoryTool())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -108,15 +109,14 @@ def test_the_worst_stretch_is_where_the_bump_is():
 def test_many_instances_of_a_large_image_are_quick():
     a, b = np.zeros((2, 1080, 1920), np.int32)
     rng = np.random.default_rng(0)
-    rows, columns = np.mgrid[:1080, :1920]
     for number in range(1, 51):
-        y, x = 108 * ((number - 1) // 10) * 2 + 90, 192 * ((number - 1) % 10) + 96
-        radius = rng.uniform(50, 85)
+        middle = 192 * ((number - 1) % 10) + 96, 216 * ((number - 1) // 10) + 108
+        radius = int(rng.integers(50, 85))
         for ids, grown in ((a, 0), (b, 3)):
-            ids[(rows - y) ** 2 + (columns - x) ** 2 < (radius + grown) ** 2] = number
-    began = time.perf_counter()
+            cv2.circle(ids, middle, radius + grown, number, -1)
+    began = time.process_time()  # not the clock on the wall: tests share their machine
     found = contour_distances(a, b)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     assert len(found) == 50
     assert all(2 < one.mean_px < 4 for one in found.values())
-    assert seconds < 1.0  # 0.03 s on a quiet machine; the bar is 0.2
+    assert seconds < 0.4  # 0.03 to 0.05 s; the bar is 0.2, and a busy machine is slower
