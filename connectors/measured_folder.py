@@ -46,7 +46,7 @@ class MeasuredFolder:
                 f"{path} is {mask.shape[1]}x{mask.shape[0]} but the video is {self.width}x{self.height}.",
                 "Every mask must have the size of the frames.",
             )
-        return _to_indices(mask, path, self.ids, self.ignore)
+        return to_indices(mask, path, self.ids, self.ignore)
 
     def check_video(self, frames: int, width: int, height: int) -> None:
         """UserError unless the decoded video has one mask per frame, of its size (a container may claim anything)."""
@@ -69,7 +69,7 @@ def open_measured_folder(path: Path) -> MeasuredFolder:
     """
     if not path.is_dir():
         raise UserError(f"There is no folder {path}.", "Give a folder with video.mp4 or frames/, masks/ and meta.json.")
-    classes, ids, ignore = _read_meta(path / "meta.json")
+    classes, ids, ignore = read_meta(path / "meta.json")
     video = next((p for p in (path / "video.mp4", path / "frames") if p.exists()), None)
     if video is None:
         raise UserError(f"{path} holds neither video.mp4 nor frames/.", "Put the video there under one of these names.")
@@ -87,7 +87,8 @@ def open_measured_folder(path: Path) -> MeasuredFolder:
     return folder
 
 
-def _read_meta(path: Path) -> tuple[tuple[str, ...], tuple[int, ...], int | None]:
+def read_meta(path: Path) -> tuple[tuple[str, ...], tuple[int, ...], int | None]:
+    """The names, the mask values and the void value of a meta.json; UserError for anything else."""
     try:
         meta = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -139,7 +140,8 @@ def _size(path: Path) -> tuple[int, int]:
         raise UserError(f"{path} cannot be read as an image: {error}.") from None
 
 
-def _to_indices(mask: NDArray[np.uint8], path: Path, ids: tuple[int, ...], ignore: int | None) -> MaskArray:
+def to_indices(mask: NDArray[np.uint8], path: Path, ids: tuple[int, ...], ignore: int | None) -> MaskArray:
+    """Mask values as class indices, 255 for void; UserError, naming `path`, for a value that meta.json does not."""
     table = np.full(256, UNKNOWN, np.uint8)
     known = np.zeros(256, bool)
     table[list(ids)] = np.arange(len(ids), dtype=np.uint8)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fewclicks import demo, deploying, doctor, exporting, labeling, projects, running
+from fewclicks import comparing, demo, deploying, doctor, exporting, labeling, projects, reviewing, running, tolerating
 
 app = typer.Typer(
     name="fewclicks",
@@ -26,6 +26,9 @@ for command in (
     running.status,
     running.pull,
     exporting.export,
+    reviewing.review,
+    comparing.compare,
+    tolerating.tolerance,
     labeling.serve,
     doctor.doctor,
     deploying.deploy,

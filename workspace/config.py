@@ -99,6 +99,41 @@ class PropagationConfig(Section):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
+Penalty = Annotated[float, Field(ge=0, le=1)]
+
+
+class RubricConfig(Section):
+    """What a mistake in an image's label costs of its mark of 1 (quality/rubric.py)."""
+
+    omission: Penalty = 1.0
+    inaccurate: Penalty = 1.0
+    wrong_class: Penalty = 0.2
+    missing_part: Penalty = 0.2
+    tracking_id: Penalty = 0.2
+    attribute: Penalty = 0.05
+    extra: Penalty = 0.0
+    critical: tuple[
+        Literal["omission", "inaccurate", "wrong_class", "missing_part", "tracking_id", "attribute", "extra"], ...
+    ] = ("omission", "inaccurate")
+    inaccurate_px: Annotated[float, Field(gt=0)] = 2.0
+    inaccurate_instances: PositiveInt = 2
+    ignore_below_px: Annotated[int, Field(ge=0)] = 10
+    crowd_above: PositiveInt = 75
+    pass_at: Penalty = 0.95
+    redo_below: Penalty = 0.8
+
+    @property
+    def penalties(self) -> dict[str, float]:
+        kinds = ("omission", "inaccurate", "wrong_class", "missing_part", "tracking_id", "attribute", "extra")
+        return {kind: getattr(self, kind) for kind in kinds}
+
+    @model_validator(mode="after")
+    def _bars_are_in_order(self) -> Self:
+        if self.redo_below > self.pass_at:
+            raise ValueError(f"redo_below {self.redo_below} is above pass_at {self.pass_at}")
+        return self
+
+
 class LabelStudioConfig(Section):
     url: str | None = None  # null: the server that `fewclicks serve` started
     api_key_file: str | None = None  # mode 600; the environment variable LABEL_STUDIO_API_KEY comes first
@@ -116,6 +151,7 @@ class Config(Section):
     stopping: StoppingConfig = StoppingConfig()
     segmenter: SegmenterConfig = SegmenterConfig()
     propagation: PropagationConfig = PropagationConfig()
+    rubric: RubricConfig = RubricConfig()
     label_studio: LabelStudioConfig = LabelStudioConfig()
     lease: LeaseConfig = LeaseConfig()
 

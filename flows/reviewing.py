@@ -1,0 +1,137 @@
+"""Which labels of a video are worth a second look: signs from flow, from a model and from other annotators, in one
+order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.frame_files import FrameFiles
+from flows.labels import LabelSet, labels_from_events
+from propagation.held_out import opinions, witnesses
+from propagation.sources import FlowSource, FrameSource
+from quality.review_order import ReviewOrder, review_order
+from quality.scores import confusion, miou
+from quality.suspicion import Regions, Sign, contradiction, disbelief, doubts, regions_of, shift
+from workspace.config import PropagationConfig, SegmenterConfig
+from workspace.facts import Facts
+from workspace.files import read_mask
+from workspace.label import Label
+from workspace.layout import Layout
+from workspace.mask import UNKNOWN, MaskArray
+from workspace.video import Video
+
+Beat = Callable[[float], None]
+
+CONTRADICTION, SHIFT, DOUBT, ANNOTATORS = "contradiction", "shift", "doubt", "annotators"
+MOST = {SHIFT: 4.0, DOUBT: 4.0}  # deviations: a contour beside its place, or a model alone, is not the worst
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ToReview:
+    """Labeled frames in the order in which to look at them.
+
+    frames: (N,);  found: as `review_order` gives it, over the positions in `frames`;  signs: per kind one for each
+    """
+
+    frames: NDArray[np.int64]
+    found: ReviewOrder
+    signs: Mapping[str, tuple[Sign, ...]]
+
+    def reason(self, position: int, classes: tuple[str, ...]) -> str:
+        """Why the label at `position` of `frames` is suspicious, in words."""
+        kind = self.found.strongest[position]
+        if kind == ANNOTATORS:
+            return "the annotators disagree"
+        if not kind:
+            return "nothing unusual"
+        sign = self.signs[kind][position]
+        y, x, height, width = sign.box
+        where = f"at x {x}, y {y}, {width}x{height} px"
+        name, instead = (classes[k] if k < len(classes) else "nothing" for k in (sign.class_id, sign.instead))
+        if kind == CONTRADICTION:
+            return f"{name} {where}: the labels before and after say {instead} ({sign.share:.0%} of it)"
+        if kind == SHIFT:
+            return f"{name} {where}: lies beside where the labels before and after have it"
+        return f"{name} {where}: the model believes something else"
+
+
+def to_review(
+    frames: FrameSource,
+    labels: Mapping[int, MaskArray],
+    flow: FlowSource,
+    classes: int,
+    segmenter: SegmenterConfig | None,
+    settings: PropagationConfig,
+    disagreement: Mapping[int, float],
+    beat: Beat,
+) -> ToReview:
+    """Order the labels of one video.
+
+    frames, labels, flow, classes, segmenter, settings: as for `propagation.fit.fit`; no segmenter: flow alone
+    disagreement: per frame that several people labeled, how much they disagree, 0 to 1
+    """
+    height, width = frames[0].shape[:2]
+    indices = sorted(labels)
+    signs: dict[str, tuple[Sign, ...]] = {}
+    by_flow: list[tuple[Sign, Sign]] = []
+    end = 0.4 if segmenter is not None else 1.0
+    for one in witnesses(labels, flow, (height, width), lambda part: beat(end * part)):
+        label = labels[one.frame]
+        told, regions = one.read(labels.__getitem__), regions_of(label)
+        by_flow.append((contradiction(label, told, regions), shift(label, told, regions)))
+    for number, kind in enumerate((CONTRADICTION, SHIFT)):
+        signs[kind] = tuple(pair[number] for pair in by_flow)
+    if segmenter is not None:
+        believed: dict[int, tuple[NDArray[np.float64], Regions]] = {}
+        for said in opinions(frames, labels, classes, segmenter, settings, lambda part: beat(end + (1 - end) * part)):
+            regions = regions_of(labels[said.frame])
+            believed[said.frame] = disbelief(labels[said.frame], said.model, said.classes, regions), regions
+        if len(believed) == len(indices):
+            signs[DOUBT] = tuple(doubts([believed[index] for index in indices]))
+    scores = {kind: np.array([sign.score for sign in some]) for kind, some in signs.items()}
+    if disagreement:
+        # in tenths: one is little
+        scores[ANNOTATORS] = np.array([10 * disagreement.get(index, np.nan) for index in indices])
+    return ToReview(np.array(indices, np.int64), review_order(scores, MOST), signs)
+
+
+def video_to_review(
+    layout: Layout,
+    facts: Facts,
+    video: Video,
+    flow: FlowSource,
+    classes: int,
+    segmenter: SegmenterConfig | None,
+    settings: PropagationConfig,
+    beat: Beat,
+) -> ToReview | None:
+    """The labels of a video of a project; None for fewer than two labeled frames."""
+    every = labels_from_events(facts.events(video.id, "label"))
+    labels = LabelSet(layout.video(video.id), every)
+    if len(labels) < 2:
+        return None
+    apart = disagreements(layout, video, every, classes)
+    return to_review(FrameFiles(layout, video, keep=8), labels, flow, classes, segmenter, settings, apart, beat)
+
+
+def disagreements(layout: Layout, video: Video, labels: list[Label], classes: int) -> dict[int, float]:
+    """Per frame of which several people labeled the same sample: 1 less their mean IoU, the worst sample's and
+    pair's."""
+    of_sample: dict[tuple[int, str], dict[str, MaskArray]] = {}
+    for label in labels:
+        if label.file is not None and label.known_pixels > 0:
+            masks = of_sample.setdefault((label.sample.frame, label.sample.key), {})
+            masks[label.annotator] = read_mask(layout.video(video.id) / label.file)
+    apart: dict[int, float] = {}
+    for (frame, _), masks in sorted(of_sample.items()):
+        for one, other in combinations([masks[name] for name in sorted(masks)], 2):
+            both = np.where((one == UNKNOWN) | (other == UNKNOWN), np.uint8(UNKNOWN), one)
+            agreed = miou(confusion(both, other, classes))
+            if not np.isnan(agreed):
+                apart[frame] = max(apart.get(frame, 0.0), 1 - agreed)
+    return apart
