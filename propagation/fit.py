@@ -125,8 +125,8 @@ def frames_to_learn(known: Mapping[int, int], most: int) -> tuple[list[int], lis
 
     known: labeled pixels per frame; a frame with less than half of the most is labeled in part
     most: of both together; whole frames come first, and of too many the evenly spaced ones
-    People are asked about parts of frames where the model was unsure. A fusion head that learned there would take the
-    labels that arrive for worse than they are everywhere else, so it learns on whole frames only.
+    People are asked about parts of frames where the model was unsure. Judged there, the probabilities would look worse
+    than they are everywhere else, so they are judged on whole frames only.
     """
     labeled = [index for index in sorted(known) if known[index] > 0]
     half = max((known[index] for index in labeled), default=0) / 2
