@@ -116,6 +116,7 @@ def fit(
                 backbone, decoder, frames, labels, learned, table, sizes, steps, rate, rng, device, _part(beat, 0.65, 1)
             )
             tuned = backbone
+            ratio = min(ratio, 1.0)  # the judges' features were not tuned: where they err more, that is not its fault
     beat(1.0)
     return to_bytes(Model(segmenter, own, present, decoder.eval(), ratio), tuned)
 
