@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from propagation.sources import FrameSource
 from workspace.errors import UserError
 from workspace.files import read_array, read_rgb, write_array
 from workspace.layout import Layout
@@ -50,7 +51,7 @@ class FlowFiles:
     def __init__(
         self,
         folder: Path,
-        frames: FrameFiles,
+        frames: FrameSource,
         compute: Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]],
     ) -> None:
         self._folder, self._frames, self._compute = folder, frames, compute
