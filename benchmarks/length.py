@@ -2,7 +2,7 @@
 
 python -m benchmarks.length --frames 100,5000 --out length.json
 
-A made-up video whose frames are computed when they are asked for: a texture that drifts behind a moving square. Flow and
+A made-up video, computed when it is asked for: a texture that drifts behind a moving square. Flow and
 scratch are on disk as in the product; two frames in every hundred are labeled. Each length is measured in a process of
 its own.
 """
@@ -102,12 +102,11 @@ def main(arguments: list[str] | None = None) -> None:
     if min(lengths) < 50 or min(height, width) < 32:
         raise UserError("Videos have 50 frames or more, and sides of 32 pixels or more.")
     table = Table("frames", "labels", "mIoU", "fit s", "frames/s", "peak MB", title=f"Propagation at {width}x{height}")
+    segmenter, settings = SegmenterConfig(**segmenter_of(options)), PropagationConfig(seed=options.seed)
     runs = []
     for frames in lengths:
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            run = pool.submit(
-                measure, frames, height, width, SegmenterConfig(**segmenter_of(options)), options.seed
-            ).result()
+            run = pool.submit(measure, frames, height, width, segmenter, settings).result()
         runs.append(run)
         table.add_row(
             str(frames),
@@ -121,11 +120,12 @@ def main(arguments: list[str] | None = None) -> None:
     write_result(options.out, {"runs": runs})
 
 
-def measure(frames: int, height: int, width: int, segmenter: SegmenterConfig, seed: int) -> dict[str, Any]:
+def measure(
+    frames: int, height: int, width: int, segmenter: SegmenterConfig, settings: PropagationConfig
+) -> dict[str, Any]:
     """One line of the table."""
     video = DriftingTexture(frames, height, width)
     labels = _Labels(video)
-    settings = PropagationConfig(seed=seed)
     table = np.zeros((2, 3), np.int64)
     with (
         tempfile.TemporaryDirectory(prefix="fewclicks-length-") as root,

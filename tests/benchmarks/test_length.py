@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
-from benchmarks.length import DriftingTexture, main
+from benchmarks.length import DriftingTexture, main, measure
+from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.errors import UserError
 
 
@@ -19,14 +18,13 @@ def test_the_square_is_where_its_mask_says():
     assert not np.array_equal(video.mask(0), video.mask(10))
 
 
-@pytest.mark.slow
-def test_both_lengths_are_measured(tmp_path, capsys):
-    out = tmp_path / "length.json"
-    main(["--frames", "60,90", "--size", "32x48", "--out", str(out)])
-    runs = json.loads(out.read_text())["runs"]
-    assert [run["frames"] for run in runs] == [60, 90]
-    assert all(run["peak_rss_mb"] > 0 and run["fps"] > 0 and run["miou"] > 0.8 for run in runs)
-    assert "Propagation at 48x32" in capsys.readouterr().out
+def test_a_length_is_measured():
+    settings = PropagationConfig(decoder_steps=10, device="cpu")
+    run = measure(60, 48, 80, SegmenterConfig(name="compact", weights=None), settings)
+    assert (run["frames"], run["labeled"]) == (60, 1)
+    assert run["peak_rss_mb"] > 0
+    assert run["fps"] > 0
+    assert run["miou"] > 0.8
 
 
 @pytest.mark.parametrize("wrong", [["--frames", "x"], ["--frames", "10"], ["--size", "8x8"], ["--size", "big"]])
