@@ -13,6 +13,7 @@ class Format(StrEnum):
     PNG = "png"
     COCO = "coco"
     OVERLAY = "overlay"
+    COCO_POLYGONS = "coco_polygons"
     YOLO = "yolo"
     VOC = "voc"
     CITYSCAPES = "cityscapes"

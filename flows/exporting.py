@@ -62,12 +62,18 @@ def _png(it: Export) -> Path:
     return it.folder / "masks"
 
 
-def _coco(it: Export) -> Path:
-    path = it.folder / "coco.json"
-    export_coco(
-        it.masks(), path, it.legend.classes, it.legend.colors, lambda i: it.layout.frame(it.video, i).name, it.beat
-    )
+def _coco(it: Export, name: str = "coco.json", polygons: bool = False) -> Path:
+    path, legend = it.folder / name, it.legend
+
+    def image(index: int) -> str:
+        return it.layout.frame(it.video, index).name
+
+    export_coco(it.masks(), path, legend.classes, legend.colors, image, it.beat, polygons)
     return path
+
+
+def _coco_polygons(it: Export) -> Path:
+    return _coco(it, "coco_polygons.json", polygons=True)
 
 
 def _overlay(it: Export) -> Path:
@@ -114,6 +120,7 @@ FORMATS: Mapping[str, Callable[[Export], Path]] = {
     "png": _png,
     "coco": _coco,
     "overlay": _overlay,
+    "coco_polygons": _coco_polygons,
     "yolo": _yolo,
     "voc": _voc,
     "cityscapes": _cityscapes,

@@ -166,7 +166,10 @@ def test_help_takes_less_than_half_a_second() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "expected"),
-    [("fewclicks ex", {"export"}), ("fewclicks export street --format c", {"coco", "cityscapes", "cvat"})],
+    [
+        ("fewclicks ex", {"export"}),
+        ("fewclicks export street --format c", {"coco", "coco_polygons", "cityscapes", "cvat"}),
+    ],
 )
 def test_the_shell_completes_commands_and_formats(typed: str, expected: set[str]) -> None:
     words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1), "_FEWCLICKS_COMPLETE": "complete_bash"}
@@ -196,7 +199,13 @@ def test_masks_are_imported_and_exported_in_every_format(fewclicks, tmp_path: Pa
     code, out, err = fewclicks("export", project, "--all", "--out", tmp_path / "out")
     assert (code, err.count("Error")) == (0, 0)
     written = [Path(line) for line in out.split()]
-    assert [path.name for path in written] == ["masks", "coco.json", "overlay.mp4", *list(FORMATS)[3:]]
+    assert [path.name for path in written] == [
+        "masks",
+        "coco.json",
+        "overlay.mp4",
+        "coco_polygons.json",
+        *list(FORMATS)[4:],
+    ]
     assert all(path.exists() for path in written)
     assert [item.value for item in Format] == list(FORMATS)
     code, out, _ = fewclicks("export", project, "--format", "yolo", "--format", "yolo")
