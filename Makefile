@@ -7,12 +7,12 @@ export FEWCLICKS_HOME ?= $(CURDIR)/.cache/fewclicks
 export DO_NOT_TRACK := 1
 WORKERS ?= 2
 
-.PHONY: demo test check serve install label-studio clean
+.PHONY: demo test check serve install label-studio readers clean
 
 demo: install ## label a rendered clip with a simulated annotator, in under five minutes
 	$(BIN)/fewclicks demo --out out/demo
 
-test: check label-studio ## every test, real servers included
+test: check label-studio readers ## every test, real servers included
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 check: install ## formatting, lint and types
@@ -35,6 +35,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 label-studio: install
 	$(BIN)/python -c "from connectors.label_studio.installation import label_studio_binary; label_studio_binary(print)"
+
+readers: $(FEWCLICKS_HOME)/readers/.installed ## other people's libraries that read our exports in tests; they want other versions
+
+$(FEWCLICKS_HOME)/readers/.installed: tests/connectors/export/readers.txt
+	$(PYTHON) -m venv $(FEWCLICKS_HOME)/readers
+	$(FEWCLICKS_HOME)/readers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 clean:
 	rm -rf $(VENV) .cache out build *.egg-info

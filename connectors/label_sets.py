@@ -1,4 +1,4 @@
-"""Label sets of other people: a COCO JSON file, or a folder of index masks, image by image as instances."""
+"""Label sets of other people: a COCO JSON file, a CVAT XML file, or a folder of index masks, as instances."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from connectors.coco_instances import read_coco
+from connectors.coco_instances import Images, read_coco
+from connectors.cvat_images import read_cvat
 from connectors.image_folder import list_images
 from connectors.measured_folder import read_meta, to_indices
 from workspace.errors import UserError
@@ -35,17 +36,24 @@ class LabelSet:
 
 
 def open_label_set(path: Path, without: tuple[str, ...] = ()) -> LabelSet:
-    """Read a COCO JSON file or a folder of masks.
+    """Read a COCO JSON file, a CVAT XML file or a folder of masks.
 
-    path: a `.json` file, a folder with masks/ and meta.json, or a folder of index PNGs (with or without meta.json)
+    path: a `.json` file, an `.xml` file (or the folder of an annotations.xml), a folder with masks/ and meta.json, or
+    a folder of index PNGs (with or without meta.json)
     without: names of classes that are no objects (a background); in masks, each 8-connected region of another class
     is an instance. UserError for whatever cannot be read.
     """
+    if (path / "annotations.xml").is_file():
+        path = path / "annotations.xml"
     if path.is_dir():
         return _masks(path, without)
+    if path.is_file() and path.suffix.lower() == ".xml":
+        return _drawn(path, *read_cvat(path, without), without)
     if path.is_file():
-        return _coco(path, without)
-    raise UserError(f"There are no labels at {path}.", "Give a COCO JSON file or a folder of index PNG masks.")
+        return _drawn(path, *_read_json(path), without)
+    raise UserError(
+        f"There are no labels at {path}.", "Give a COCO JSON file, a CVAT XML file or a folder of index PNG masks."
+    )
 
 
 def mask_set(
@@ -56,14 +64,17 @@ def mask_set(
     return LabelSet(name, classes, {key: _lazily(read, left_out) for key, read in masks.items()})
 
 
-def _coco(path: Path, without: tuple[str, ...]) -> LabelSet:
+def _read_json(path: Path) -> tuple[tuple[str, ...], Images]:
     try:
         data = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path} cannot be read as JSON: {' '.join(str(error).split())[:200]}.", "Give a COCO JSON file."
         ) from None
-    classes, images = read_coco(data, path)
+    return read_coco(data, path)
+
+
+def _drawn(path: Path, classes: tuple[str, ...], images: Images, without: tuple[str, ...]) -> LabelSet:
     left_out = {k for k, name in enumerate(classes) if name in without}
 
     def reading(file_name: str) -> Callable[[], LabeledImage]:
@@ -77,11 +88,7 @@ def _coco(path: Path, without: tuple[str, ...]) -> LabelSet:
 
 
 def _masks(path: Path, without: tuple[str, ...]) -> LabelSet:
-    folder = path / "masks" if (path / "masks").is_dir() else path
-    files = [file for file in list_images(folder) if file.suffix.lower() == ".png"]
-    if not files:
-        raise UserError(f"{folder} holds no PNG files.", "Masks are single-channel PNG files of class ids.")
-    meta = next((m for m in (path / "meta.json", folder / "meta.json") if m.exists()), None)
+    files, meta = mask_files(path)
     if meta is not None:
         classes, ids, ignore = read_meta(meta)
     else:
@@ -93,6 +100,15 @@ def _masks(path: Path, without: tuple[str, ...]) -> LabelSet:
         return _lazily(lambda: to_indices(read_mask(file), file, ids, ignore), left_out)
 
     return LabelSet(path.name or str(path.resolve().name), classes, {file.stem: reading(file) for file in files})
+
+
+def mask_files(path: Path) -> tuple[list[Path], Path | None]:
+    """The PNG files of a folder or of its masks/, in the order of their numbers, and its meta.json if there is one."""
+    folder = path / "masks" if (path / "masks").is_dir() else path
+    files = [file for file in list_images(folder) if file.suffix.lower() == ".png"]
+    if not files:
+        raise UserError(f"{folder} holds no PNG files.", "Masks are single-channel PNG files of class ids.")
+    return files, next((m for m in (path / "meta.json", folder / "meta.json") if m.exists()), None)
 
 
 def _lazily(read: Callable[[], MaskArray], left_out: frozenset[int]) -> Callable[[], LabeledImage]:

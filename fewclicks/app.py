@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from fewclicks import comparing, demo, deploying, doctor, exporting, labeling, projects, reviewing, running, tolerating
+from fewclicks import (
+    comparing,
+    demo,
+    deploying,
+    doctor,
+    exporting,
+    importing,
+    labeling,
+    projects,
+    reviewing,
+    running,
+    tolerating,
+)
 
 app = typer.Typer(
     name="fewclicks",
@@ -26,6 +38,7 @@ for command in (
     running.status,
     running.pull,
     exporting.export,
+    importing.import_masks,
     reviewing.review,
     comparing.compare,
     tolerating.tolerance,
@@ -34,7 +47,7 @@ for command in (
     deploying.deploy,
     demo.demo,
 ):
-    app.command()(command)
+    app.command("import" if command is importing.import_masks else None)(command)  # a word that Python keeps
 
 
 def _version(wanted: bool) -> None:

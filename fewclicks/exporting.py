@@ -13,19 +13,32 @@ class Format(StrEnum):
     PNG = "png"
     COCO = "coco"
     OVERLAY = "overlay"
+    COCO_POLYGONS = "coco_polygons"
+    YOLO = "yolo"
+    VOC = "voc"
+    CITYSCAPES = "cityscapes"
+    CVAT = "cvat"
+    DATUMARO = "datumaro"
+    DAVIS = "davis"
+    HUGGINGFACE = "huggingface"
+
+
+BY_DEFAULT = (Format.PNG, Format.COCO, Format.OVERLAY)  # the others copy every image
 
 
 def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project.")],
     formats: Annotated[
-        list[Format] | None, typer.Option("--format", help="Give it once per format; all of them by default.")
+        list[Format] | None,
+        typer.Option("--format", help="Give it once per format; png, coco and overlay by default."),
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every format; most hold a copy of all images.")] = False,
     video: Annotated[str | None, typer.Option(help="One video's id; all by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Target folder; DIR/exports by default.")] = None,
 ) -> None:
-    """Write the newest masks of every frame: index PNG, COCO (RLE), and a colour overlay video.
+    """Write the newest masks of every frame: index PNG, COCO, YOLO, Pascal VOC, Cityscapes, CVAT and others.
 
-    Example: fewclicks export street --format png --format overlay
+    Example: fewclicks export street --format yolo --format overlay
     """
     from rich.console import Console
 
@@ -37,7 +50,7 @@ def export(
 
     layout = Layout(folder.resolve())
     config = layout.config()
-    wanted = [item.value for item in formats or list(Format)]
+    wanted = [item.value for item in (Format if every else dict.fromkeys(formats or BY_DEFAULT))]
     with Facts.open(layout.database_file) as facts:
         rows = [facts.video(video)] if video else facts.videos()
         if not rows:

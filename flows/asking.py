@@ -11,7 +11,7 @@ import numpy as np
 from connectors.labeling_tool import Answer, Question
 from flows.context import Context
 from flows.labels import label_payload
-from flows.rounds import asked_in, shown_model
+from flows.rounds import IMPORTED_MODEL, asked_in, shown_model
 from flows.superpixel_files import superpixel_file, superpixel_ids
 from selection.clicks import correcting_clicks, drawing_clicks
 from workspace.errors import UserError
@@ -113,8 +113,11 @@ def _questions(
 
 
 def _shown(context: Context, video: Video, model: str, frame: int) -> MaskArray | None:
-    """The prediction that goes with a question; None in the first round."""
-    return read_mask(context.layout.masks(video.id, model) / f"{frame:06d}.png") if model else None
+    """The prediction that goes with a question; None in the first round, if none was imported for the frame."""
+    path = context.layout.masks(video.id, model) / f"{frame:06d}.png"
+    if not model or (model.startswith(IMPORTED_MODEL) and not path.exists()):
+        return None
+    return read_mask(path)
 
 
 def _store(context: Context, video: Video, round_number: int, sample: Sample, answer: Answer, model: str) -> NewEvent:

@@ -37,7 +37,11 @@ class Choice:
 
 
 def begin(context: Context, lease: Lease) -> bool:
-    lease.commit(State.SELECTING, 1)
+    """Ask first, or learn first from labels that were imported."""
+    if any(event.payload["known_pixels"] for event in context.facts.events(lease.video, "label")):
+        lease.commit(State.FITTING, lease.round)
+    else:
+        lease.commit(State.SELECTING, 1)
     return True
 
 

@@ -15,6 +15,7 @@ from workspace.label import Label
 from workspace.mask import UNKNOWN, MaskArray
 from workspace.sample import Sample
 
+IMPORTED = "imported"  # the annotator, and the source, of labels that were made elsewhere
 _REMEMBERED_BYTES = 128 * 2**20
 
 
@@ -29,6 +30,11 @@ def label_payload(label: Label) -> dict[str, object]:
         "seconds": round(label.seconds, 3),
         "known_pixels": label.known_pixels,
     }
+
+
+def is_imported(event: Event) -> bool:
+    """Whether a `label` event came with `fewclicks import`: nobody was asked, and it cost no click."""
+    return event.payload.get("source") == IMPORTED
 
 
 def latest_versions(events: Iterable[Event]) -> list[Event]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flows.context import Context
-from flows.labels import latest_versions
+from flows.labels import is_imported, latest_versions
 from flows.rounds import asked_in, clicks_spent, estimated_miou_of
 from workspace.facts import Facts, VideoState
 from workspace.sample import question_key
@@ -35,7 +35,7 @@ def round_rows(facts: Facts, video: str) -> list[dict[str, Any]]:
             row["propagate_s"], row["model"] = payload["seconds"], payload["model"]
             row["seconds"] = event.at - began[event.round]
             row["estimated_miou"] = payload.get("estimated_miou")
-    for event in latest_versions(facts.events(video, "label")):
+    for event in latest_versions(event for event in facts.events(video, "label") if not is_imported(event)):
         row, payload = rows[event.round], event.payload
         row["answers"] += not payload["skipped"]
         row["skipped"] += payload["skipped"]
@@ -52,7 +52,8 @@ def project_rows(facts: Facts, rounds: int) -> list[tuple[object, ...]]:
         asked = sum(len(event.payload["samples"]) for event in facts.events(row.video.id, "selected"))
         withdrawn = sum(1 for _ in facts.events(row.video.id, "withdrawn"))
         answered: dict[tuple[int, str], bool] = {}
-        for event in latest_versions(facts.events(row.video.id, "label")):
+        answers = (event for event in facts.events(row.video.id, "label") if not is_imported(event))
+        for event in latest_versions(answers):
             key = event.round, event.payload["sample"]
             answered[key] = answered.get(key, False) or not event.payload["skipped"]
         labeled = sum(answered.values())

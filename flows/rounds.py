@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from flows.labels import latest_versions
+from flows.labels import is_imported, latest_versions
 from workspace.config import StoppingConfig
 from workspace.facts import Facts
 from workspace.sample import Granularity, Sample
 from workspace.video import Video
+
+IMPORTED_MODEL = "imported-"  # so begins the name of predictions that were made elsewhere
 
 
 def asked_in(facts: Facts, video: str, round_number: int) -> list[Sample]:
@@ -20,14 +22,24 @@ def asked_in(facts: Facts, video: str, round_number: int) -> list[Sample]:
 
 
 def asked(facts: Facts, video: str) -> set[Sample]:
-    """Every sample that was ever selected, answered or not: none of them is asked again."""
-    return {Sample.parse(key) for event in facts.events(video, "selected") for key in event.payload["samples"]}
+    """Every sample that was ever selected, answered or not, and every frame with an imported label: not asked again."""
+    selected = {Sample.parse(key) for event in facts.events(video, "selected") for key in event.payload["samples"]}
+    return selected | {
+        Sample.parse(event.payload["sample"]) for event in facts.events(video, "label") if is_imported(event)
+    }
 
 
 def shown_model(facts: Facts, video: str, round_number: int) -> str:
-    """Fingerprint of the masks shown to annotators in a round: the newest from before it; "" in the first."""
+    """Fingerprint of the masks shown to annotators in a round: the newest from before it, else imported ones, else
+    ""."""
     models = [event.payload["model"] for event in facts.events(video, "propagated") if event.round < round_number]
-    return models[-1] if models else ""
+    return models[-1] if models else imported_model(facts, video)
+
+
+def imported_model(facts: Facts, video: str) -> str:
+    """Name of the imported predictions, which not every frame need have; "" if there are none."""
+    event = facts.last_event(video, "imported")
+    return "" if event is None else str(event.payload["model"])
 
 
 def newest_model(facts: Facts, video: str) -> str:
@@ -67,7 +79,7 @@ def stop_reason(
             return f"the estimated mIoU is {100 * quality:.1f} %, {wanted}"
     whole = {s.frame for s in asked(facts, video.id) if s.granularity is Granularity.FRAME}
     if len(whole) >= video.frames:
-        return f"all {video.frames} frames were asked about"
+        return f"none of {video.frames} frames is left to ask about"
     ended = facts.last_event(video.id, "done")
     if ended is not None and ended.payload.get("exhausted"):
         return str(ended.payload["reason"])

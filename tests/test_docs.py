@@ -89,7 +89,9 @@ def test_every_setting_that_is_named_exists() -> None:
     default = yaml.safe_load((ROOT / "configs" / "default.yaml").read_text(encoding="utf-8"))
     parse_config(default, "configs/default.yaml")
     for page in PAGES:
-        for section, key in re.findall(r"`([a-z_]+)\.(?!yaml)([a-z_]+)[`:]", page.read_text(encoding="utf-8")):
+        for section, key in re.findall(
+            r"`([a-z_]+)\.(?!(?:yaml|json|jsonl|xml|txt)`)([a-z_]+)[`:]", page.read_text(encoding="utf-8")
+        ):
             assert key in default.get(section, {}), f"{page.name}: {section}.{key}"
 
 
@@ -100,6 +102,13 @@ def test_every_strategy_and_segmenter_is_named_in_the_docs() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     missing = [name for name in (*STRATEGIES, *SEGMENTERS) if name not in text]
     assert not missing
+
+
+def test_every_export_format_is_in_the_docs() -> None:
+    from flows.exporting import FORMATS
+
+    text = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)`", text, re.MULTILINE) == list(FORMATS)
 
 
 def test_the_changelog_names_the_version() -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from workspace.errors import UserError
@@ -43,15 +45,39 @@ def writing(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
         yield part
-        descriptor = os.open(part, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(part)
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def writing_folder(path: Path) -> Iterator[Path]:
+    """Yields a new folder beside `path`; when the block ends well it takes the place of `path`, else it is removed.
+
+    What killed processes left of earlier attempts is removed too. UserError if a file lies at `path`.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise UserError(f"{path} is there and is no folder.", "Move it away, or choose another target.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*.part"):
+        pid = left.name.split(".")[-3]
+        if not (pid.isdigit() and psutil.pid_exists(int(pid))):
+            shutil.rmtree(left, ignore_errors=True)
+    part, old = (path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part") for _ in range(2))
+    part.mkdir()
+    try:
+        yield part
+        for file in part.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        if path.exists():
+            os.replace(path, old)
+        os.replace(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_bytes(path: Path, data: bytes, mode: int | None = None) -> None:
@@ -63,7 +89,11 @@ def write_bytes(path: Path, data: bytes, mode: int | None = None) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
 def read_json(path: Path) -> Any:
@@ -119,3 +149,12 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
             return np.array(image if image.mode != "1" else image.convert("L"), dtype=np.uint8)
     except (OSError, UnidentifiedImageError) as error:
         raise UserError(f"{path} is missing or is no image: {error}.") from None
+
+
+def _sync(path: Path) -> None:
+    """Waits until the file's data is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -16,10 +16,11 @@ class State(StrEnum):
     DONE = "done"
 
 
+# A video with imported labels learns from them before anybody is asked.
 # A round in which nobody labeled anything (all skipped or withdrawn) goes from pulling straight to the next selection;
 # a finished video goes on when its stopping rule is loosened.
 MOVES: dict[State, frozenset[State]] = {
-    State.READY: frozenset({State.SELECTING}),
+    State.READY: frozenset({State.SELECTING, State.FITTING}),
     State.SELECTING: frozenset({State.PUSHING, State.DONE}),
     State.PUSHING: frozenset({State.WAITING}),
     State.WAITING: frozenset({State.PULLING}),

@@ -27,14 +27,10 @@ def export_png(
     Values come back exactly with any reader that does not apply the palette; 255 stays 255 and is shown black.
     meta.json has the form that `connectors.measured_folder` reads.
     """
-    table = _palette(colors)
+    table = palette(colors)
     done = 0
     for index, mask in masks:
-        image = Image.fromarray(np.ascontiguousarray(mask))
-        image.putpalette(table)  # makes it mode "P" and leaves the values alone
-        buffer = io.BytesIO()
-        image.save(buffer, "PNG", compress_level=6)
-        write_bytes(out_dir / "masks" / f"{index:06d}.png", buffer.getvalue())
+        write_bytes(out_dir / "masks" / f"{index:06d}.png", palette_png(mask, table))
         done += 1
         beat(done)
     write_json(
@@ -49,9 +45,18 @@ def export_png(
     return done
 
 
-def _palette(colors: NDArray[np.uint8]) -> bytes:
-    """256 RGB triples: the classes' colours, middle grey for values that no class has, black for 255."""
+def palette(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(256, 3) uint8 RGB: the classes' colours, middle grey for values that no class has, black for 255."""
     table = np.full((256, 3), 128, np.uint8)
     table[: len(colors)] = colors
     table[UNKNOWN] = 0
-    return table.tobytes()
+    return table
+
+
+def palette_png(mask: NDArray[np.uint8], table: NDArray[np.uint8]) -> bytes:
+    """A PNG file whose pixel values are those of the mask and whose palette is `table`, (256, 3) uint8 RGB."""
+    image = Image.fromarray(np.ascontiguousarray(mask))
+    image.putpalette(table.tobytes())  # makes it mode "P" and leaves the values alone
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()

@@ -111,7 +111,7 @@ def test_it_ends_when_every_frame_was_asked(make_context: MakeContext, truth: Tr
         stopping={"rounds": 9, "quality": None},
     )
     assert advance(context, CLIP) is Outcome.DONE
-    assert context.facts.last_event(CLIP, "done").payload["reason"] == "all 6 frames were asked about"
+    assert context.facts.last_event(CLIP, "done").payload["reason"] == "none of 6 frames is left to ask about"
     assert [len(event.payload["samples"]) for event in context.facts.events(CLIP, "selected")] == [4, 2]
     assert not has_work(context, context.facts.video(CLIP))
 

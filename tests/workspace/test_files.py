@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from workspace.files import (
     write_image,
     write_json,
     writing,
+    writing_folder,
 )
 
 
@@ -92,3 +95,40 @@ def test_fingerprints_tell_parts_apart(parts: list[object]) -> None:
     assert fingerprint(*parts) != fingerprint(*parts, 0)
     assert fingerprint("ab", "c") != fingerprint("a", "bc")
     assert fingerprint(np.zeros(2, np.uint8)) != fingerprint(np.zeros((1, 2), np.uint8))
+
+
+def test_a_folder_appears_whole_and_takes_the_place_of_the_old(tmp_path: Path) -> None:
+    target = tmp_path / "set"
+    for text in ("old", "new"):
+        with writing_folder(target) as part:
+            (part / "a").mkdir()
+            (part / "a" / text).write_text(text)
+            assert (target / "a" / "old").exists() == (text == "new")
+    assert [p.name for p in target.rglob("*")] == ["a", "new"]
+
+    def write_half() -> None:
+        with writing_folder(target) as part:
+            (part / "half").write_text("")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write_half()
+    assert [p.name for p in tmp_path.iterdir()] == ["set"]
+    assert (target / "a" / "new").exists()
+
+
+def test_a_killed_processs_folder_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    for pid in (gone.pid, os.getpid()):
+        (tmp_path / f".set.{pid}.abcd.part").mkdir()
+    with writing_folder(tmp_path / "set"):
+        pass
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f".set.{os.getpid()}.abcd.part", "set"]
+
+
+def test_a_file_is_never_replaced_by_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "set").write_text("mine")
+    with pytest.raises(UserError, match="is there and is no folder"), writing_folder(tmp_path / "set"):
+        pass
+    assert (tmp_path / "set").read_text() == "mine"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import tracemalloc
 from collections.abc import Iterator
@@ -9,9 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools.coco import COCO
 
 from connectors.export.coco import export_coco
+from connectors.export.pixel_edges import edge_polygon
 
 COLORS = np.array([[200, 0, 0], [0, 200, 0], [0, 0, 200]], np.uint8)
 NAMES = ["road", 'odd "name"', "Bäume"]
@@ -56,6 +61,37 @@ def test_masks_areas_and_boxes_come_back(tmp_path: Path, capsys: pytest.CaptureF
     assert isinstance(odd["segmentation"]["counts"], str)
     assert odd["iscrowd"] == 0
     assert sorted(a["id"] for a in coco.loadAnns(coco.getAnnIds())) == [1, 2, 3]
+
+
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
+@given(mask=arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=12), elements={"max_value": 2}))
+def test_polygons_come_back_with_their_holes(tmp_path_factory: pytest.TempPathFactory, mask: np.ndarray) -> None:
+    path = tmp_path_factory.mktemp("coco") / "coco.json"
+    mask[mask == 2] = 255
+    count = export_coco([(3, mask)], path, NAMES, COLORS, str, quiet, polygons=True)
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(str(path))
+    rebuilt = np.full(mask.shape, 255, np.uint8)
+    for annotation in coco.loadAnns(coco.getAnnIds(imgIds=[4])):
+        member = coco.annToMask(annotation) == 1
+        assert (rebuilt[member] == 255).all()
+        rebuilt[member] = annotation["category_id"] - 1
+        rows, columns = np.nonzero(member)
+        assert annotation["area"] == len(rows)
+        assert annotation["bbox"] == [columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1]
+        assert len(annotation["segmentation"]) == 1
+    assert (rebuilt == mask).all()
+    assert count == len(coco.anns)
+
+
+def test_a_ring_is_two_squares_and_a_seam() -> None:
+    ring = np.ones((3, 3), bool)
+    assert edge_polygon(ring).tolist() == [[0, 0], [3, 0], [3, 3], [0, 3]]
+    ring[1, 1] = False
+    assert len(edge_polygon(ring)) == 4 + 4 + 2
+    assert sorted(map(tuple, edge_polygon(np.eye(2, dtype=bool)).tolist())) == [
+        (0, 0), (0, 1), (1, 0), (1, 1), (1, 1), (1, 2), (2, 1), (2, 2),
+    ]  # fmt: skip
 
 
 def test_no_frames_and_unlabeled_frames_are_valid_files(tmp_path: Path) -> None:
