@@ -42,6 +42,8 @@ def label_studio_tool(layout: Layout, config: Config) -> LabelStudioTool:
         background=config.project.background,
         files_root=layout.root if root is None else (layout.root / root).resolve(),
         workspace_root=layout.root,
+        tiles=config.label_studio.tiles,
+        tile_patches=config.label_studio.tile_patches,
     )
 
 

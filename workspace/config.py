@@ -98,6 +98,8 @@ class LabelStudioConfig(Section):
     url: str | None = None  # null: the server that `fewclicks serve` started
     api_key_file: str | None = None  # mode 600; the environment variable LABEL_STUDIO_API_KEY comes first
     files_root: str | None = None  # LOCAL_FILES_DOCUMENT_ROOT of that server; null: the workspace folder
+    tiles: Annotated[int, Field(ge=1, le=60)] = 20  # superpixels per task
+    tile_patches: bool = False  # ask for one class per patch in tiles too, and to draw only those of several
 
 
 class LeaseConfig(Section):

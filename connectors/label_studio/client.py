@@ -118,6 +118,18 @@ def list_tasks(client: Any, project: int, key_contains: str | None = None) -> li
     return [TaskRow(int(task.id), dict(task.data or {}), int(task.id) in finished) for task in rows]
 
 
+def tasks_answered_with(client: Any, project: int, text: str, key_contains: str | None = None) -> list[int]:
+    """Ids of the tasks with an annotation whose result holds this text, ascending; `key_contains` as in `list_tasks`.
+
+    text: letters that JSON writes as they are
+    """
+    filters = [{"filter": "filter:tasks:annotations_results", "operator": "contains", "type": "String", "value": text}]
+    if key_contains is not None:
+        name = "filter:tasks:data.fewclicks_key"
+        filters.append({"filter": name, "operator": "contains", "type": "String", "value": key_contains})
+    return [int(task.id) for task in _listing(client, project, filters)]
+
+
 def _listing(client: Any, project: int, filters: list[dict[str, Any]]) -> Iterator[Any]:
     """Tasks by keyset (id greater than the last): page numbers would skip some when others are deleted meanwhile."""
     from label_studio_sdk.core.api_error import ApiError
