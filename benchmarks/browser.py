@@ -19,6 +19,11 @@ from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
 SUBMIT = "document.querySelector('[data-testid=\"bottombar-submit-button\"]')"
+TASK = "(document.body.innerText.match(/(^|\\n)#(\\d+)\\n/) || [])[2]"  # id of the task that is shown
+PICTURES = (  # how many pictures of tiles are drawn
+    "[...document.querySelectorAll('.fc-tile img')].filter(i => i.complete && i.naturalWidth > 0 &&"
+    " getComputedStyle(i).visibility == 'visible').length"
+)
 _KEYS = {  # name: (code, virtual key code, text)
     "Tab": ("Tab", 9, ""),
     "Enter": ("Enter", 13, "\r"),
@@ -112,6 +117,19 @@ class Page:
     def _mouse(self, kind: str, x: float, y: float, held: bool = True) -> None:
         button = {"button": "left", "buttons": 1, "clickCount": 1} if held else {}
         self.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, **button)
+
+
+def choice(tile: int, text: str) -> str:
+    """The radio button of a tile, as a JavaScript expression."""
+    buttons = f"[...document.querySelectorAll('.fc-tile')[{tile}].querySelectorAll('label')]"
+    same = f"e => e.innerText.replace(/\\[.*\\]$/, '').trim() == {json.dumps(text)}"
+    return f"{buttons}.find({same})?.querySelector('input')"
+
+
+def chosen(tile: int) -> str:
+    """The text beside the chosen button of a tile, as a JavaScript expression."""
+    button = f"document.querySelectorAll('.fc-tile')[{tile}].querySelector('.ant-radio-wrapper-checked')"
+    return f"({button}?.innerText || '').replace(/\\[.*\\]$/, '').trim()"
 
 
 def chromium() -> str | None:

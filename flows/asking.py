@@ -13,7 +13,7 @@ from flows.context import Context
 from flows.labels import label_payload
 from flows.rounds import asked_in, shown_model
 from flows.superpixel_files import superpixel_file, superpixel_ids
-from selection.clicks import correcting_clicks, drawing_clicks
+from selection.clicks import correcting_clicks, drawing_clicks, frame_clicks
 from workspace.errors import UserError
 from workspace.facts import Lease, NewEvent
 from workspace.files import fingerprint, read_mask, write_image, write_json
@@ -137,6 +137,9 @@ def _store(context: Context, video: Video, round_number: int, sample: Sample, an
         if shown is None:
             shown = np.full_like(mask, UNKNOWN)
         drawing = drawing_clicks(mask, len(context.config.project.classes), sample, ids)
+        if sample.superpixel is not None and len(np.unique(mask[mask != UNKNOWN])) > 1:
+            # one click said that it has several classes, and then they were painted
+            drawing = 1 + frame_clicks(mask, len(context.config.project.classes))
         clicks = {
             "drawing": drawing,
             "correcting": correcting_clicks(shown, mask, mask != UNKNOWN, drawing),

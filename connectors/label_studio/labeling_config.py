@@ -13,7 +13,7 @@ from workspace.config import ClassConfig
 IMAGE, BRUSH, POLYGON = "image", "brush", "polygon"
 TILE_IMAGE, TILE_CHOICE = "tile", "choice"  # followed by the tile's index
 SEVERAL_TEXT, CANNOT_TELL_TEXT = "more than one class", "can't tell"
-TILE_SIDE_PX, TILE_HEIGHT_PX, SINGLE_SIDE_PX = 150, 184, 560
+TILE_SIDE_PX, NARROW_SIDE_PX, SINGLE_SIDE_PX, TILE_HEIGHT_PX = 150, 120, 560, 184
 ONE_COLUMN = 12  # choices on a tile below each other; more are in two columns
 LONG_TEXT = 16  # characters; longer ones are cut off on a tile, and shown whole under the mouse
 RADIOS = 16  # choices that are buttons of their own; more of them are a list to open
@@ -88,7 +88,8 @@ def tiles_config(classes: Sequence[ClassConfig], tiles: int) -> str:
     grid = ET.SubElement(view, "View", className="fc-grid")
     repeater = ET.SubElement(grid, "Repeater", on="$tiles", indexFlag=index, mode="list")
     tile = ET.SubElement(repeater, "View", className="fc-tile")
-    side = f"{TILE_SIDE_PX if several else SINGLE_SIDE_PX}px"
+    narrow = buttons and len(texts) > ONE_COLUMN
+    side = f"{SINGLE_SIDE_PX if not several else NARROW_SIDE_PX if narrow else TILE_SIDE_PX}px"
     image = ET.SubElement(tile, "Image", name=f"{TILE_IMAGE}{index}", value=f"$tiles[{index}].image")
     image.set("width", side)
     image.set("maxWidth", side)
@@ -124,7 +125,7 @@ def _tiles_style(several: bool, buttons: bool, choices: int) -> str:
     ]
     if several and buttons:
         row = min(22, TILE_HEIGHT_PX // choices) if choices <= ONE_COLUMN else 22
-        wide = 140 if choices <= ONE_COLUMN else 72
+        wide = 140 if choices <= ONE_COLUMN else 85
         rules += [
             f".fc-tile{{width:310px;height:{TILE_HEIGHT_PX + 8}px}}",
             f".fc-tile .lsf-choices{{display:flex;flex-flow:column wrap;align-content:flex-start;margin:0;"

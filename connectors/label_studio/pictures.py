@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from connectors.labeling_tool import Question
 from workspace.errors import UserError
 from workspace.files import read_rgb, write_image
 from workspace.layout import Layout
-from workspace.sample import Granularity
+from workspace.sample import Granularity, Sample
 
 Box = tuple[int, int, int, int]  # y, x, height, width in pixels of the frame
 
 _DIMMED = 0.45  # brightness of what is not asked about
 _LEAST_CONTEXT_PX = 16
+_LEAST_PAINTED_PX = 128  # enlarged more, a brush stroke is thinner than a pixel and less than half of any is painted
 _OUTLINE = 160  # one pixel of outline for each so many of the picture's longer side
 
 
@@ -42,18 +44,29 @@ class Pictures:
             whole = (0, 0, question.height, question.width)
             return excerpt_of(question, whole, self._address(question.image), region)
         box = (square_with_context if tile else with_context)(bounding_box(region), question.height, question.width)
+        address = self._drawn(question.video, question.sample, box, region, question.image)
+        return excerpt_of(question, box, address, region)
+
+    def to_paint(self, tile: Excerpt, image: Path) -> Excerpt:
+        """The excerpt to paint for one that was shown as a tile. `image`: of the whole frame."""
+        region = tile.filled(0) == 0
+        box = y, x, h, w = with_context(bounding_box(region), tile.height, tile.width)
+        address = self._drawn(tile.video, tile.sample, box, region, image)
+        return replace(tile, box=box, inside=region[y : y + h, x : x + w], image=address)
+
+    def _drawn(self, video: str, sample: Sample, box: Box, region: NDArray[np.bool_], image: Path) -> str:
+        """The address of the picture of this part of the frame, drawn now unless it is there."""
         # named by which part of which sample it is, and neither ever changes
-        name = f"{question.sample.key}.{'-'.join(map(str, box))}.jpg"
-        picture = self._layout.video(question.video) / "shown" / name
+        picture = self._layout.video(video) / "shown" / f"{sample.key}.{'-'.join(map(str, box))}.jpg"
         address = self._address(picture)  # which refuses what the server could not show, before it is written
         if not picture.exists():
-            frame = self._frame(question.image)
+            frame = self._frame(image)
             if frame.shape[:2] != region.shape:
-                height, width = frame.shape[:2]
-                raise UserError(f"{question.image} is {width}x{height}, not {question.width}x{question.height}.")
+                size, expected = (f"{width}x{height}" for height, width in (frame.shape[:2], region.shape))
+                raise UserError(f"{image} is {size}, not {expected}.")
             y, x, h, w = box
             write_image(picture, outlined(frame[y : y + h, x : x + w], region[y : y + h, x : x + w]))
-        return excerpt_of(question, box, address, region)
+        return address
 
 
 def bounding_box(region: NDArray[np.bool_]) -> Box:
@@ -63,9 +76,9 @@ def bounding_box(region: NDArray[np.bool_]) -> Box:
 
 
 def with_context(box: Box, height: int, width: int) -> Box:
-    """The box and half its longer side (16 px at least) on each side, cut off at the frame's edge."""
+    """The box and half its longer side on each side, to 128 px at least, cut off at the frame's edge."""
     y, x, h, w = box
-    margin = max(_LEAST_CONTEXT_PX, max(h, w) // 2)
+    margin = max(_LEAST_CONTEXT_PX, max(h, w) // 2, (_LEAST_PAINTED_PX - max(h, w) + 1) // 2)
     top, left = max(0, y - margin), max(0, x - margin)
     return top, left, min(height, y + h + margin) - top, min(width, x + w + margin) - left
 

@@ -25,10 +25,14 @@ def tile_options(names: Sequence[str]) -> dict[int, str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
-    """`shown`: (box height, box width) uint8, the prediction, 255 where there is none and outside the sample."""
+    """`shown`: (box height, box width) uint8, the prediction, 255 where there is none and outside the sample.
+
+    `frame`: the address of the whole frame's image, for a finer question.
+    """
 
     excerpt: Excerpt
     shown: MaskArray
+    frame: str
 
     @property
     def predicted(self) -> int | None:
@@ -44,13 +48,13 @@ class Tile:
         return int(known.argmax())
 
     def data(self) -> dict[str, Any]:
-        return self.excerpt.data() | {"shown": packed(self.shown)}
+        return self.excerpt.data() | {"shown": packed(self.shown), "frame_image": self.frame}
 
 
 def tile_of_data(data: Any) -> Tile:
     """ValueError says in words what somebody has changed."""
     excerpt = excerpt_of_data(data)
-    return Tile(excerpt, unpacked(data.get("shown"), *excerpt.inside.shape))
+    return Tile(excerpt, unpacked(data.get("shown"), *excerpt.inside.shape), str(data.get("frame_image")))
 
 
 def grouped(tiles: Sequence[Tile], per_task: int) -> Iterator[list[Tile]]:

@@ -253,7 +253,7 @@ class LabelStudioTool(LabelingTool):
                 excerpt = self._pictures.excerpt(question, tile=True)
                 shown = _prediction(question, excerpt)
                 unknown = np.full(excerpt.inside.shape, UNKNOWN, np.uint8)
-                tiles[question.key] = Tile(excerpt, unknown if shown is None else shown)
+                tiles[question.key] = Tile(excerpt, unknown if shown is None else shown, self._address(question.image))
         return tiles
 
     def _push_tiles(self, client: Any, project: int, tiles: Sequence[Tile], before_write: Callable[[], None]) -> int:
@@ -348,14 +348,28 @@ class LabelStudioTool(LabelingTool):
         )
         return {key: tile for key, tile in several.items() if key in wanted}
 
+    def _to_paint(self, tile: Tile) -> Excerpt:
+        """A larger picture than the tile's; that one, should somebody have changed where the frame is."""
+        image = (self._files_root / unquote(tile.frame.removeprefix(_LOCAL_FILES))).resolve()
+        try:
+            self._address(image)
+            return self._pictures.to_paint(tile.excerpt, image)
+        except (UserError, ValueError) as error:
+            log.warning("%s is asked again with the picture of its tile: %s", tile.excerpt.key, error)
+            return tile.excerpt
+
     def _ask_finer(self, client: Any, painting: int | None, finer: dict[str, Tile]) -> int:
         """Ask for those that are not asked for yet to be painted; returns the project."""
         project = self._found_or_made(client, self._painting, _go_on) if painting is None else painting
         present = self._tasks_by_key(client, project, finer.keys())
         new = [tile for key, tile in finer.items() if key not in present]
         if new:
-            tasks = [self._task(tile.excerpt, None if tile.predicted is None else tile.shown) for tile in new]
-            self._import(client, project, tasks, [tile.excerpt for tile in new], _go_on)
+            excerpts = [self._to_paint(tile) for tile in new]
+            tasks = [
+                self._task(excerpt, None if tile.predicted is None else excerpt.cut(tile.excerpt.placed(tile.shown)))
+                for tile, excerpt in zip(new, excerpts, strict=True)
+            ]
+            self._import(client, project, tasks, excerpts, _go_on)
             self._show_predictions(client, project, _go_on)
         return project
 

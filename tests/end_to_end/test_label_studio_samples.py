@@ -213,8 +213,8 @@ def test_only_pixels_of_the_patch_count_and_get_the_background(
     tool.push([question], nothing)
     (row,) = list_tasks(api, tool.project_id())
     (shown,) = task_or_none(api, row.id)["predictions"]
-    assert row.data["box"] == "0-0-48-48"
-    api.annotations.create(id=row.id, result=[brush_region("a", "car", np.ones((48, 48), bool))])
+    assert row.data["box"] == "0-0-48-80"  # all of so small a frame
+    api.annotations.create(id=row.id, result=[brush_region("a", "car", np.ones((H, W), bool))])
     (answer,) = tool.pull([question.key])
     np.testing.assert_array_equal(answer.mask, inside(question, np.ones((H, W), np.uint8)))
     assert {tuple(region["value"]["brushlabels"]) for region in shown["result"]} == {("road",), ("car",)}

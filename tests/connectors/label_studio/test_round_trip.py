@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.label_studio.excerpts import Excerpt, excerpt_of, excerpt_of_data, packed, unpacked
@@ -70,6 +70,7 @@ def masks(excerpt: Excerpt, classes: int, seed: int) -> Any:
     return np.random.default_rng(seed).choice(ids, (excerpt.height, excerpt.width))
 
 
+@settings(max_examples=50)
 @given(excerpts(), st.integers(1, 60), st.integers(0, 2**31), st.booleans())
 def test_painting_is_the_identity_inside_and_silent_outside(
     excerpt: Excerpt, classes: int, seed: int, background: bool
@@ -114,7 +115,7 @@ def test_tiles_come_apart_as_they_were_put_together(
     for excerpt in several:
         # one class, or nothing
         said = data.draw(st.sampled_from([*range(classes), UNKNOWN]))
-        tiles.append(Tile(excerpt, excerpt.cut(excerpt.filled(said))))
+        tiles.append(Tile(excerpt, excerpt.cut(excerpt.filled(said)), "x"))
     tasks = [json.loads(json.dumps(tiles_task(group, options, "v"))) for group in grouped(tiles, per_task)]
     found = []
     for task in tasks:
@@ -136,7 +137,7 @@ def test_tiles_come_apart_as_they_were_put_together(
 def tile(name: int, classes: list[int], kind: Granularity = Granularity.SUPERPIXEL) -> Tile:
     region = np.ones((1, 6), bool)
     sample = Sample(0, superpixel=("0a1b2c3d", name)) if kind is Granularity.SUPERPIXEL else Sample(name, (0, 0, 1, 6))
-    return Tile(excerpt_of(asked(sample, region), (0, 0, 1, 6), "x", region), np.array([classes], np.uint8))
+    return Tile(excerpt_of(asked(sample, region), (0, 0, 1, 6), "x", region), np.array([classes], np.uint8), "x")
 
 
 def test_of_a_superpixel_most_is_chosen_and_of_a_patch_all_or_several() -> None:
@@ -222,18 +223,21 @@ def test_a_picture_leaves_the_sample_as_it_is_and_outlines_it() -> None:
 
 def test_context_is_cut_off_at_the_edge_and_a_tile_is_moved_inside() -> None:
     assert with_context((40, 60, 64, 64), 200, 300) == (8, 28, 128, 128)
-    assert with_context((0, 0, 10, 10), 200, 300) == (0, 0, 26, 26)
+    assert with_context((0, 0, 10, 10), 200, 300) == (0, 0, 69, 69)
+    assert with_context((90, 100, 20, 20), 200, 300) == (36, 46, 128, 128)
+    assert with_context((90, 100, 20, 20), 200, 120) == (36, 46, 128, 74)
     assert square_with_context((0, 290, 10, 10), 200, 300) == (0, 258, 42, 42)
     assert square_with_context((0, 0, 10, 10), 20, 300) == (0, 0, 20, 42)
     assert bounding_box(np.array([[0, 0, 0], [0, 1, 1]], bool)) == (1, 1, 1, 2)
 
 
 @pytest.mark.slow
-def test_sixty_classes_on_a_frame_of_4k() -> None:
-    height, width, classes = 2160, 3840, 60
+@pytest.mark.parametrize(("height", "width", "classes"), [(2160, 3840, 8), (540, 960, 60)])
+def test_large_frames_of_many_classes(height: int, width: int, classes: int) -> None:
     names = [f"class {k}" for k in range(classes)]
-    mask = (np.add.outer(np.arange(height) // 216 * 6, np.arange(width) // 640) % classes).astype(np.uint8)
-    mask[1000:1100, 2000:2200] = UNKNOWN
+    rows, columns = np.arange(height) // (height // 10), np.arange(width) // (width // 6)
+    mask = (np.add.outer(rows * 6, columns) % classes).astype(np.uint8)
+    mask[100:200, 200:400] = UNKNOWN
     region = np.ones((height, width), bool)
     excerpt = excerpt_of(asked(Sample(0), region), (0, 0, height, width), "x", region)
     result = prediction_regions(excerpt.cut(mask), label_texts(names), None)
