@@ -167,7 +167,7 @@ class World:
             tool.push(questions, lambda: None)
             page.open(tool.link([question.key for question in questions]))
             page.wait_for(f"!!{SUBMIT} && !{SUBMIT}.disabled")
-            time.sleep(4)  # until the colours are drawn
+            time.sleep(15)  # until the colours are drawn
             path = folder / f"labeling_{name}.png"
             page.screenshot(path)
             _shrink(path, 960)

@@ -13,7 +13,7 @@ from workspace.config import ClassConfig
 IMAGE, BRUSH, POLYGON = "image", "brush", "polygon"
 TILE_IMAGE, TILE_CHOICE = "tile", "choice"  # followed by the tile's index
 SEVERAL_TEXT, CANNOT_TELL_TEXT = "more than one class", "can't tell"
-TILE_SIDE_PX, NARROW_SIDE_PX, SINGLE_SIDE_PX, TILE_HEIGHT_PX = 150, 120, 560, 184
+TILE_SIDE_PX, NARROW_SIDE_PX, SINGLE_SIDE_PX, TILE_HEIGHT_PX = 150, 120, 560, 210
 ONE_COLUMN = 12  # choices on a tile below each other; more are in two columns
 LONG_TEXT = 16  # characters; longer ones are cut off on a tile, and shown whole under the mouse
 RADIOS = 16  # choices that are buttons of their own; more of them are a list to open
@@ -130,8 +130,9 @@ def _tiles_style(several: bool, buttons: bool, choices: int) -> str:
             f".fc-tile{{width:310px;height:{TILE_HEIGHT_PX + 8}px}}",
             f".fc-tile .lsf-choices{{display:flex;flex-flow:column wrap;align-content:flex-start;margin:0;"
             f"height:{TILE_HEIGHT_PX}px}}",
-            ".fc-tile .lsf-choice,.fc-tile .lsf-choice__item{margin:0;padding:0;min-height:0}",
-            f".fc-tile label{{font-size:12px;line-height:{row}px;width:{wide}px;overflow:hidden;white-space:nowrap}}",
+            f".fc-tile .lsf-choice,.fc-tile .lsf-choice__item{{margin:0;padding:0;min-height:0;height:{row}px}}",
+            f".fc-tile label{{font-size:12px;line-height:{row}px;height:{row}px;width:{wide}px}}",
+            ".fc-tile label{overflow:hidden;white-space:nowrap}",
             f".fc-tile .ant-radio{{line-height:{row}px}} .fc-tile .ant-radio-inner{{width:13px;height:13px}}",
         ]
     elif several:

@@ -153,10 +153,28 @@ def test_one_superpixel_is_named_by_one_key_or_one_click(page: Page, make_label_
     assert [found[key].changed_regions for key in keys] == [1, 1]
 
 
+def assert_all_on_screen(page: Page, tiles: int) -> None:
+    """Every tile is above the buttons of the page, and every choice inside its tile."""
+    bottom = page.box(SUBMIT)[1]
+    for tile in range(tiles):
+        element = f"document.querySelectorAll('.fc-tile')[{tile}]"
+        x, y, width, height = page.box(element)
+        assert x >= 0
+        assert x + width <= 1920
+        assert y + height <= bottom
+        inputs = f"[...{element}.querySelectorAll('input')].map(e => e.getBoundingClientRect())"
+        for left, top, right, low in json.loads(
+            page.evaluate(f"JSON.stringify({inputs}.map(r => [r.left, r.top, r.right, r.bottom]))")
+        ):
+            assert x <= left < right <= x + width
+            assert y <= top < low <= y + height
+
+
 def test_twenty_tiles_on_one_screen_by_mouse_and_keyboard_and_a_finer_question(
     page: Page, make_label_studio_tool: Make, ask: Any
 ) -> None:
-    tool, questions = make_label_studio_tool(NAMES), [ask(k) for k in range(16, 36)]
+    names = (*NAMES, "building", "tree", "pole", "sign", "pedestrian", "cyclist")
+    tool, questions = make_label_studio_tool(names), [ask(k) for k in range(16, 36)]
     tool.push(questions, lambda: None)
     keys = [q.key for q in questions]
     ordered = sorted(
@@ -164,13 +182,8 @@ def test_twenty_tiles_on_one_screen_by_mouse_and_keyboard_and_a_finer_question(
     )
     open_labeling(page, tool.link(keys))
     page.wait_for(f"{PICTURES} == 20")
-    bottom = page.box(SUBMIT)[1]
-    for tile in range(20):
-        x, y, width, height = page.box(f"document.querySelectorAll('.fc-tile')[{tile}]")
-        assert x >= 0
-        assert x + width <= 1920
-        assert y + height <= bottom, "below the buttons"
-        assert page.evaluate(chosen(tile))
+    assert_all_on_screen(page, 20)
+    assert all(page.evaluate(chosen(tile)) for tile in range(20))
     # the first by mouse, the second by keyboard, the third has several classes, of the fourth nobody can tell
     page.click(choice(0, "car"))
     assert page.evaluate(chosen(0)) == "car"
@@ -213,7 +226,15 @@ def test_twenty_tiles_on_one_screen_by_mouse_and_keyboard_and_a_finer_question(
     assert (mask[~region] == UNKNOWN).all()
 
 
-ODD = ('"a<b>&"  😀 ', "<img src=x onerror=window.broken=1>", "$image", "{{idx}} line\nbreak", "x" * 200, "can't tell")
+ODD = (
+    '"a<b>&"  😀 ',
+    "<img src=x onerror=window.broken=1>",
+    "$image",
+    "{{idx}} line\nbreak",
+    "x" * 200,
+    "can't tell",
+    *"abcdefgh",
+)
 
 
 def test_names_from_outside_are_shown_as_they_are_on_tiles(page: Page, make_label_studio_tool: Make, ask: Any) -> None:
@@ -229,6 +250,7 @@ def test_names_from_outside_are_shown_as_they_are_on_tiles(page: Page, make_labe
     )
     assert shown == [*label_texts(ODD), "more than one class", "can't tell (2)"]
     assert page.evaluate("window.broken") is None
+    assert_all_on_screen(page, 2)  # 16 choices, the most that are buttons
     for tile, k in ((0, 4), (1, 1)):
         page.click(choice(tile, label_texts(ODD)[k]))
     page.click(SUBMIT)
