@@ -19,7 +19,7 @@ from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
 SUBMIT = "document.querySelector('[data-testid=\"bottombar-submit-button\"]')"
-TASK = "(document.body.innerText.match(/(^|\\n)#(\\d+)\\n/) || [])[2]"  # id of the task that is shown
+TASK = "(document.body.innerText.match(/\\n(\\d+)\\n\\d+ of \\d+/) || [])[1]"  # id of the task that is shown
 PICTURES = (  # how many pictures of tiles are drawn
     "[...document.querySelectorAll('.fc-tile img')].filter(i => i.complete && i.naturalWidth > 0 &&"
     " getComputedStyle(i).visibility == 'visible').length"
