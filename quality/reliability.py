@@ -1,9 +1,10 @@
 """How far each annotator is to be believed, and what is probably true: the model of Dawid and Skene, fitted by EM.
 
-Each annotator has a confusion matrix: with which probability they say class l where the truth is class k. On pixels this
-is the multi-class form of STAPLE (Warfield et al. 2004, IEEE Trans. Med. Imaging 23(7)) with one prior for all pixels;
-on choices (one class per superpixel or tile) it is Dawid & Skene 1979 (Applied Statistics 28(1), 20-28, equations 2.3
-to 2.5). Neither needs the truth. Both need at least three people: with two, nothing tells who of them is right.
+Each annotator has a confusion matrix: with which probability they say class l where the truth is class k. On pixels
+this is the multi-class form of STAPLE (Warfield et al. 2004, IEEE Trans. Med. Imaging 23(7)) with one prior for all
+pixels; on choices (one class per superpixel or tile) it is Dawid & Skene 1979 (Applied Statistics 28(1), 20-28,
+equations 2.3 to 2.5). Neither needs the truth. Both need at least three people: with two, nothing tells who of them is right; and a
+third who guesses tells nothing about the other two either.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Reliability:
     @property
     def accuracy(self) -> NDArray[np.float64]:
         """(A,) float64: the probability that this annotator's answer is right, for classes as frequent as `prior`."""
-        return np.einsum("k,akk->a", self.prior, self.confusion)
+        return np.asarray(np.einsum("k,akk->a", self.prior, self.confusion))
 
 
 def count_votes(masks: Sequence[MaskArray], people: Sequence[int], annotators: int) -> Votes:
@@ -101,7 +102,7 @@ def estimate_reliability(votes: Votes, classes: int, rounds: int = 200, toleranc
     spoken = np.stack([cases[:, a, None] == np.arange(classes) for a in range(annotators)]).astype(np.float64)
     belief = _normalised(spoken.sum(axis=0))
     confusion = np.zeros((annotators, classes, classes))
-    prior = np.full(classes, 1 / classes)
+    prior: NDArray[np.float64] = np.full(classes, 1 / classes)
     for _ in range(rounds):
         weighed = belief * counts[:, None]
         prior = _normalised(weighed.sum(axis=0) + 1e-9)

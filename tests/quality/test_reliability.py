@@ -105,7 +105,7 @@ def test_with_one_bad_annotator_the_result_beats_the_majority():
 
 
 def test_the_answer_by_hand():
-    """Prior 1/2 each; the good one (0.9) says 0, two poor ones (0.6) say 1: 0.9 * 0.4^2 = 0.144 > 0.1 * 0.6^2 = 0.036."""
+    """Prior 1/2 each; one of 0.9 says 0, two of 0.6 say 1: 0.9 * 0.4^2 = 0.144 > 0.036 = 0.1 * 0.6^2."""
     confusion = np.stack([steady(p, 2) for p in (0.9, 0.6, 0.6)])
     reliability = Reliability(confusion, np.array([0.5, 0.5]), np.ones(3))
     assert most_probable([row(0, 255), row(1, 1), row(1, 255)], range(3), reliability).tolist() == [[0, 1]]
