@@ -3,8 +3,8 @@
 Each annotator has a confusion matrix: with which probability they say class l where the truth is class k. On pixels
 this is the multi-class form of STAPLE (Warfield et al. 2004, IEEE Trans. Med. Imaging 23(7)) with one prior for all
 pixels; on choices (one class per superpixel or tile) it is Dawid & Skene 1979 (Applied Statistics 28(1), 20-28,
-equations 2.3 to 2.5). Neither needs the truth. Both need at least three people: with two, nothing tells who of them is right; and a
-third who guesses tells nothing about the other two either.
+equations 2.3 to 2.5). Neither needs the truth. Both need at least three people: with two, nothing tells who of them is
+right; and a third who guesses tells nothing about the other two either.
 """
 
 from __future__ import annotations

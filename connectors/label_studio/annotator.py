@@ -11,9 +11,9 @@ import httpx
 import numpy as np
 
 from connectors.label_studio.client import connected, is_loopback, list_tasks, task_or_none
+from connectors.label_studio.importing import KEY
 from connectors.label_studio.labeling_config import class_ids, label_texts
 from connectors.label_studio.regions import CHANGED, MANUAL, UNTOUCHED, brush_region, read_result
-from connectors.label_studio.tool import KEY
 from connectors.labeling_tool import Question
 from workspace.config import ClassConfig
 from workspace.errors import UserError

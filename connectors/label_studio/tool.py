@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
@@ -10,7 +9,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from connectors.label_studio.client import TaskRow, connected, delete_task, list_tasks, project_or_none, task_or_none
+from connectors.label_studio.client import (
+    TaskRow,
+    annotated_tasks,
+    connected,
+    list_tasks,
+    project_or_none,
+    task_or_none,
+)
+from connectors.label_studio.importing import KEY, Importing, prefixes_of, rows_by_key
 from connectors.label_studio.labeling_config import class_ids, label_texts, labeling_config
 from connectors.label_studio.project import NEW_PROJECT_HINT, find_or_create_project, find_project, load_record
 from connectors.label_studio.regions import prediction_regions, read_result
@@ -21,11 +28,8 @@ from workspace.sample import Granularity
 
 log = logging.getLogger(__name__)
 
-KEY = "fewclicks_key"
 MODEL_VERSION = "fewclicks"  # one for all: a project pre-fills annotations from one version only
-_IMPORT_BYTES = 16_000_000
-_PREFIX_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-/")
-_MANY_PREFIXES = 8
+_FEW = 20  # answers read one by one (0.1 s each) rather than with all of their round (5 ms each)
 
 
 class LabelStudioTool(LabelingTool):
@@ -79,12 +83,14 @@ class LabelStudioTool(LabelingTool):
         new = 0
         with connected(self.url, self._api_key) as client:
             found = find_or_create_project(
-                client, self.url, self._project_file, self._title, self._config, before_write
+                client, self.url, self._project_file, self._title, self._config, before_write, batch[0].opinions
             )
             project = int(found.id)
+            importing = Importing(client, project, int(found.maximum_annotations or 1), before_write)
             while batch:
-                new += self._push_batch(client, project, batch, before_write)
+                new += self._push_batch(client, importing, batch, before_write)
                 batch = list(islice(waiting, self._batch))
+            importing.settle()
             self._show_predictions(client, project, before_write)
         return new
 
@@ -98,23 +104,16 @@ class LabelStudioTool(LabelingTool):
             if len(tasks) < len(set(keys)) and project_or_none(client, project) is None:
                 self._known_project(client)
         wanted = frozenset(keys)
-        answered = frozenset(key for key, copies in tasks.items() if any(t.finished for t in copies))
+        answered = frozenset(key for key, copies in tasks.items() if _complete(copies))
         return Progress(answered, frozenset(tasks) - answered, wanted - frozenset(tasks))
 
     def pull(self, keys: Collection[str]) -> Iterator[Answer]:
         if not keys:
             return
-        found: list[tuple[int, str, dict[str, Any], dict[str, Any]]] = []
         with connected(self.url, self._api_key) as client:
             project = self._known_project(client)
-            for key, copies in self._tasks_by_key(client, project, keys).items():
-                for row in copies:
-                    task = task_or_none(client, row.id) if row.finished else None
-                    for annotation in (task or {}).get("annotations") or []:
-                        assert task is not None
-                        found.append((int(annotation["id"]), key, task, annotation))
-        for _, key, task, annotation in sorted(found, key=lambda item: item[0]):
-            yield self._answer(key, project, task, annotation)
+            for key, task, annotation in self._annotated(client, project, keys):
+                yield self._answer(key, project, task, annotation)
 
     def link(self, keys: Collection[str]) -> str:
         project = self.project_id()
@@ -141,25 +140,15 @@ class LabelStudioTool(LabelingTool):
     # push
 
     def _push_batch(
-        self, client: Any, project: int, batch: Sequence[Question], before_write: Callable[[], None]
+        self, client: Any, importing: Importing, batch: Sequence[Question], before_write: Callable[[], None]
     ) -> int:
-        keys = {question.key for question in batch}
-        present = self._tasks_by_key(client, project, keys, before_write)
-        missing: dict[str, Question] = {}
-        for question in batch:
-            if question.key not in present:
-                missing.setdefault(question.key, question)  # of one key asked twice, the first
-        ordered = list(missing.values())
-        if not ordered:
-            return 0
-        tasks = [self._task(question) for question in ordered]
-        self._serve_folders(client, project, ordered, before_write)
-        for chunk in _chunks(tasks, _IMPORT_BYTES):
-            before_write()
-            client.projects.import_tasks(project, request=chunk)
-        # another process may have pushed the same keys at the same time
-        self._tasks_by_key(client, project, keys, before_write)
-        return len(ordered)
+        missing = importing.missing(batch)
+        for opinions in sorted({question.opinions for question in missing}):
+            alike = [question for question in missing if question.opinions == opinions]
+            tasks = [self._task(question) for question in alike]
+            self._serve_folders(client, importing, alike, before_write)
+            importing.send(tasks, opinions)
+        return len(missing)
 
     def _show_predictions(self, client: Any, project: int, before_write: Callable[[], None]) -> None:
         """Name the version that pre-fills annotations: accepted only once a prediction of that version is there."""
@@ -200,10 +189,13 @@ class LabelStudioTool(LabelingTool):
         return task
 
     def _serve_folders(
-        self, client: Any, project: int, questions: Sequence[Question], before_write: Callable[[], None]
+        self, client: Any, importing: Importing, questions: Sequence[Question], before_write: Callable[[], None]
     ) -> None:
         """A local storage row for each folder that the images lie in; without one the server answers 404 for them."""
-        folders = sorted({self._served_folder(question.image.resolve()) for question in questions})
+        project = importing.project
+        folders = sorted({self._served_folder(question.image.resolve()) for question in questions} - importing.served)
+        if not folders:
+            return
         served = {str(storage.path).rstrip("/") for storage in client.import_storage.local.list(project=project)}
         for folder in folders:
             if str(folder) not in served:
@@ -211,6 +203,7 @@ class LabelStudioTool(LabelingTool):
                 client.import_storage.local.create(
                     project=project, path=str(folder), title="fewclicks frames", use_blob_urls=True
                 )
+        importing.served.update(folders)
 
     def _served_folder(self, image: Path) -> Path:
         """The first-level folder of the workspace that holds the image, else the image's own: as little as possible."""
@@ -236,18 +229,37 @@ class LabelStudioTool(LabelingTool):
     ) -> dict[str, list[TaskRow]]:
         """The tasks of each key that has any, without surplus copies; several only where people answered several."""
         wanted = frozenset(keys)
-        tasks: dict[str, list[TaskRow]] = {}
-        seen: set[int] = set()
-        for prefix in _prefixes(wanted):
-            for row in list_tasks(client, project, prefix):
-                key = row.data.get(KEY)
-                if isinstance(key, str) and key in wanted and row.id not in seen:
-                    seen.add(row.id)
-                    tasks.setdefault(key, []).append(row)
-        for key, copies in tasks.items():
-            if len(copies) > 1:
-                tasks[key] = _remove_surplus(client, key, copies, before_write)
-        return tasks
+        rows = (row for prefix in prefixes_of(wanted) for row in list_tasks(client, project, prefix))
+        return rows_by_key(client, rows, wanted, before_write)
+
+    def _annotated(
+        self, client: Any, project: int, keys: Collection[str]
+    ) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+        """Key, task and annotation of every answer, as the server's own JSON; those of one key by annotation id.
+
+        Page by page, so that thousands of masks never lie in memory together; the few keys with several tasks are read
+        one by one, and so is everything where little is wanted of much.
+        """
+        tasks = self._tasks_by_key(client, project, keys)
+        finished = {key: [row for row in rows if row.finished] for key, rows in tasks.items()}
+        single = {rows[0].id: key for key, rows in finished.items() if len(rows) == 1}
+        several = {key: rows for key, rows in finished.items() if len(rows) > 1}
+        if len(single) <= _FEW:
+            several |= {key: finished[key] for key in single.values()}
+        else:
+            emails = {int(user.id): str(user.email) for user in client.users.list()}
+            for prefix in prefixes_of(keys):
+                for task in annotated_tasks(client, project, prefix):
+                    key = single.pop(int(task["id"]), None)
+                    for annotation in _in_order(task) if key is not None else ():
+                        by = annotation.get("completed_by")
+                        person = {"id": by, "email": emails.get(by)} if isinstance(by, int) else by
+                        yield str(key), task, {**annotation, "completed_by": person}
+        for key, rows in several.items():
+            details = [detail for row in rows if (detail := task_or_none(client, row.id)) is not None]
+            found = [(annotation, detail) for detail in details for annotation in _in_order(detail)]
+            for annotation, detail in sorted(found, key=lambda item: int(item[0]["id"])):
+                yield key, detail, annotation
 
     def _answer(self, key: str, project: int, task: dict[str, Any], annotation: dict[str, Any]) -> Answer:
         size = _size(task)
@@ -277,27 +289,16 @@ class LabelStudioTool(LabelingTool):
         )
 
 
-def _remove_surplus(
-    client: Any, key: str, copies: Sequence[TaskRow], before_write: Callable[[], None]
-) -> list[TaskRow]:
-    """Of several tasks with one key keep those with annotations, or else the oldest; delete the others.
+def _complete(copies: Sequence[TaskRow]) -> bool:
+    """Whether the tasks of one key have answers of as many different people as were asked."""
+    people = {person for row in copies for person in row.annotators}
+    # an answer whose annotator has been removed from the server has no id, and counts as one
+    opinions = max(len(people), any(row.finished for row in copies))
+    return opinions >= max(row.overlap for row in copies)
 
-    Each is looked at once more just before: one that somebody works on or has answered meanwhile stays.
-    """
-    answered = [row for row in copies if row.finished]
-    kept = answered or [min(copies, key=lambda row: row.id)]
-    for row in copies:
-        if row in kept:
-            continue
-        task = task_or_none(client, row.id)
-        if task is None or (task.get("data") or {}).get(KEY) != key:
-            continue
-        if task.get("annotations") or task.get("drafts"):
-            kept.append(row)
-            continue
-        before_write()
-        delete_task(client, row.id)
-    return sorted(kept, key=lambda row: row.id)
+
+def _in_order(task: dict[str, Any]) -> list[dict[str, Any]]:
+    return sorted(task.get("annotations") or [], key=lambda annotation: int(annotation["id"]))
 
 
 def _size(task: dict[str, Any]) -> tuple[int, int] | None:
@@ -314,26 +315,3 @@ def _prediction_result(task: dict[str, Any], parent: Any) -> Any:
     predictions = [p for p in task.get("predictions") or [] if isinstance(p, dict)]
     began_with = [p for p in predictions if p.get("id") == parent] or predictions[:1]
     return began_with[0].get("result") if began_with else None
-
-
-def _prefixes(keys: Collection[str]) -> list[str | None]:
-    """Parts of keys by which the server narrows a listing (video/round/); [None], everything, if they cannot help."""
-    prefixes = {key.rpartition("/")[0] + "/" if "/" in key else "" for key in keys}
-    # only letters that every database compares alike; more prefixes than this cost more than one full listing
-    safe = all(p and _PREFIX_CHARACTERS.issuperset(p) for p in prefixes)
-    return sorted(prefixes) if safe and len(prefixes) <= _MANY_PREFIXES else [None]  # type: ignore[return-value]
-
-
-def _chunks(tasks: Sequence[dict[str, Any]], most_bytes: int) -> Iterator[list[dict[str, Any]]]:
-    """Consecutive tasks whose JSON stays under `most_bytes`, at least one per chunk."""
-    chunk: list[dict[str, Any]] = []
-    size = 0
-    for task in tasks:
-        length = len(json.dumps(task))
-        if chunk and size + length > most_bytes:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(task)
-        size += length
-    if chunk:
-        yield chunk

@@ -1,0 +1,186 @@
+"""Tasks into a project at size: each key once, whatever was there before, and whatever happens in the middle."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from connectors.label_studio.client import TaskRow, count_tasks, delete_task, list_tasks, request, task_or_none
+from connectors.labeling_tool import Question
+
+log = logging.getLogger(__name__)
+
+KEY = "fewclicks_key"
+IMPORT_BYTES = 8_000_000
+PAUSES_S = (1.0, 2.0, 4.0, 8.0)  # between attempts of one import: long enough for a server to restart
+_PREFIX_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-/")
+_MANY_PREFIXES = 8
+
+
+class Importing:
+    """The tasks of one push.
+
+    What is there already is listed once per video and round, not once per batch, and not at all where a count says that
+    there is nothing; so 10,000 tasks cost hardly more than their import. A count at the end tells whether another
+    process has pushed the same meanwhile.
+    """
+
+    def __init__(self, client: Any, project: int, usual_opinions: int, before_write: Callable[[], None]) -> None:
+        self._client = client
+        self.project = project
+        self._usual = usual_opinions  # what the server gives a new task
+        self._before_write = before_write
+        self._prefixes: set[str | None] = set()
+        self._rows: dict[str, list[TaskRow]] = {}  # listed at the beginning
+        self._new: dict[str, int] = {}  # key -> opinions, imported by us
+        self.served: set[Path] = set()  # folders that the server is known to deliver
+
+    def missing(self, questions: Iterable[Question]) -> list[Question]:
+        """Those whose key has no task yet; one whose task is asked of fewer people than wanted is opened for more."""
+        wanted = list(questions)
+        for prefix in prefixes_of({question.key for question in wanted}):
+            self._look(prefix)
+        missing: dict[str, Question] = {}
+        for question in wanted:
+            if question.key in self._rows:
+                self._ask_more(self._rows[question.key], question.opinions)
+            elif question.key not in self._new:
+                missing.setdefault(question.key, question)
+        return list(missing.values())
+
+    def send(self, tasks: Sequence[dict[str, Any]], opinions: int) -> None:
+        """Import; a server in trouble is waited for, and then only what did not arrive is sent again."""
+        for chunk in _chunks([(task["data"][KEY], json.dumps(task).encode()) for task in tasks], IMPORT_BYTES):
+            self._send(chunk)
+            self._new |= {key: opinions for key, _ in chunk}
+
+    def settle(self) -> None:
+        """Surplus copies, which another process pushed meanwhile, go; new tasks get their number of opinions."""
+        unusual = {key: opinions for key, opinions in self._new.items() if opinions != self._usual}
+        for prefix in self._prefixes if self._new else ():
+            known = sum(_matches(key, prefix) for key in (*self._rows, *self._new))
+            if count_tasks(self._client, self.project, prefix) != known or any(_matches(k, prefix) for k in unusual):
+                for key, rows in self._listed(prefix).items():
+                    self._ask_more(rows, unusual.get(key, 0))
+
+    def _look(self, prefix: str | None) -> None:
+        if prefix in self._prefixes or None in self._prefixes:
+            return
+        if len(self._prefixes) >= _MANY_PREFIXES:
+            prefix = None
+        self._prefixes.add(prefix)
+        if count_tasks(self._client, self.project, prefix):
+            self._rows |= self._listed(prefix)
+
+    def _listed(self, prefix: str | None) -> dict[str, list[TaskRow]]:
+        rows = list_tasks(self._client, self.project, prefix)
+        return rows_by_key(self._client, rows, None, self._before_write)
+
+    def _send(self, chunk: Sequence[tuple[str, bytes]]) -> None:
+        from label_studio_sdk.core.api_error import ApiError
+
+        left = list(chunk)
+        for pause in (*PAUSES_S, None):
+            try:
+                if len(left) < len(chunk) or pause != PAUSES_S[0]:
+                    arrived = self._arrived({key for key, _ in left})
+                    left = [(key, body) for key, body in left if key not in arrived]
+                if left:
+                    self._before_write()
+                    body = b"[" + b",".join(body for _, body in left) + b"]"
+                    request(self._client, "POST", f"api/projects/{self.project}/import", body)
+                return
+            except (ApiError, httpx.TransportError) as error:
+                status = getattr(error, "status_code", None) or 503
+                if pause is None or status < 500:
+                    raise
+                log.warning("An import of %d tasks met a server in trouble; looking again in %g s.", len(left), pause)
+                time.sleep(pause)
+
+    def _arrived(self, keys: Collection[str]) -> set[str]:
+        rows = (row for prefix in prefixes_of(keys) for row in list_tasks(self._client, self.project, prefix))
+        return {str(row.data.get(KEY)) for row in rows}
+
+    def _ask_more(self, rows: Sequence[TaskRow], opinions: int) -> None:
+        """Open the first of these tasks for as many people as wanted; never close it for one."""
+        if rows and max(row.overlap for row in rows) < opinions:
+            # the server does not look by itself whether a task whose overlap was raised is still complete
+            people = {person for row in rows for person in row.annotators}
+            change = {"overlap": opinions, "is_labeled": len(people) >= opinions}
+            self._before_write()
+            request(self._client, "PATCH", f"api/tasks/{rows[0].id}/", json.dumps(change).encode())
+
+
+def rows_by_key(
+    client: Any, rows: Iterable[TaskRow], keys: Collection[str] | None, before_write: Callable[[], None]
+) -> dict[str, list[TaskRow]]:
+    """The tasks of each key (these only, if given) without surplus copies; several only where several are answered.
+
+    `before_write` is called before each deletion.
+    """
+    tasks: dict[str, list[TaskRow]] = {}
+    seen: set[int] = set()
+    for row in rows:
+        key = row.data.get(KEY)
+        if isinstance(key, str) and (keys is None or key in keys) and row.id not in seen:
+            seen.add(row.id)
+            tasks.setdefault(key, []).append(row)
+    for key, copies in tasks.items():
+        if len(copies) > 1:
+            tasks[key] = _remove_surplus(client, key, copies, before_write)
+    return tasks
+
+
+def _remove_surplus(
+    client: Any, key: str, copies: Sequence[TaskRow], before_write: Callable[[], None]
+) -> list[TaskRow]:
+    """Of several tasks with one key keep those with annotations, or else the oldest; delete the others.
+
+    Each is looked at once more just before: one that somebody works on or has answered meanwhile stays.
+    """
+    answered = [row for row in copies if row.finished]
+    kept = answered or [min(copies, key=lambda row: row.id)]
+    for row in copies:
+        if row in kept:
+            continue
+        task = task_or_none(client, row.id)
+        if task is None or (task.get("data") or {}).get(KEY) != key:
+            continue
+        if task.get("annotations") or task.get("drafts"):
+            kept.append(row)
+            continue
+        before_write()
+        delete_task(client, row.id)
+    return sorted(kept, key=lambda row: row.id)
+
+
+def prefixes_of(keys: Collection[str]) -> list[str | None]:
+    """Parts of keys by which the server narrows a listing (video/round/); [None], everything, if they cannot help."""
+    prefixes = {key.rpartition("/")[0] + "/" if "/" in key else "" for key in keys}
+    # only letters that every database compares alike; more prefixes than this cost more than one full listing
+    safe = all(p and _PREFIX_CHARACTERS.issuperset(p) for p in prefixes)
+    return sorted(prefixes) if safe and len(prefixes) <= _MANY_PREFIXES else [None]  # type: ignore[return-value]
+
+
+def _matches(key: str, prefix: str | None) -> bool:
+    return prefix is None or prefix in key
+
+
+def _chunks(tasks: Sequence[tuple[str, bytes]], most_bytes: int) -> Iterator[list[tuple[str, bytes]]]:
+    """Consecutive tasks (key, JSON) of together at most `most_bytes`, at least one per chunk."""
+    chunk: list[tuple[str, bytes]] = []
+    size = 0
+    for task in tasks:
+        if chunk and size + len(task[1]) > most_bytes:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(task)
+        size += len(task[1])
+    if chunk:
+        yield chunk
