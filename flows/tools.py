@@ -33,6 +33,7 @@ def label_studio_address(layout: Layout, config: Config) -> tuple[str, str]:
 
 def label_studio_tool(layout: Layout, config: Config) -> LabelStudioTool:
     url, token = label_studio_address(layout, config)
+    server = running_server(layout.root)
     root = config.label_studio.files_root
     return LabelStudioTool(
         url,
@@ -42,6 +43,8 @@ def label_studio_tool(layout: Layout, config: Config) -> LabelStudioTool:
         background=config.project.background,
         files_root=layout.root if root is None else (layout.root / root).resolve(),
         workspace_root=layout.root,
+        people_url=None if server is None or server.url != url else server.people_url,
+        effort_file=layout.effort_file,
     )
 
 

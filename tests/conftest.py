@@ -1,3 +1,3 @@
 """Fixtures for all tests."""
 
-pytest_plugins = ["tests.label_studio_fixture"]
+pytest_plugins = ["tests.browser_fixture", "tests.label_studio_fixture"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from connectors.label_studio.client import (
     project_or_none,
     task_or_none,
 )
+from connectors.label_studio.effort import Efforts
 from connectors.label_studio.importing import KEY, Importing, prefixes_of, rows_by_key
 from connectors.label_studio.labeling_config import class_ids, label_texts, labeling_config
 from connectors.label_studio.project import NEW_PROJECT_HINT, find_or_create_project, find_project, load_record
@@ -41,6 +43,7 @@ class LabelStudioTool(LabelingTool):
     files_root       LOCAL_FILES_DOCUMENT_ROOT of the server; the images lie under it
     workspace_root   images are served from its first-level folders
     project_file     remembers the project; default workspace_root/label-studio-project.json
+    people_url       where people go if that is not `url` (the proxy that counts clicks); effort_file: what it counted
 
     What comes back broken never stops the rest: a region that cannot be read is left out and logged with the task's
     address, unpainted pixels of that annotation stay 255, and one with no readable region is a mask of 255.
@@ -57,6 +60,8 @@ class LabelStudioTool(LabelingTool):
         workspace_root: Path,
         project_file: Path | None = None,
         batch: int = 100,
+        people_url: str | None = None,
+        effort_file: Path | None = None,
     ) -> None:
         names = [c.name for c in classes]
         self.url = url.rstrip("/")
@@ -70,6 +75,8 @@ class LabelStudioTool(LabelingTool):
         self._workspace_root = workspace_root.resolve()
         self._project_file = project_file or workspace_root / "label-studio-project.json"
         self._batch = batch
+        self._people_url = (people_url or url).rstrip("/")
+        self._effort_file = effort_file
 
     # what the loop needs
 
@@ -112,12 +119,14 @@ class LabelStudioTool(LabelingTool):
             return
         with connected(self.url, self._api_key) as client:
             project = self._known_project(client)
+            efforts = Efforts(self._effort_file)
             for key, task, annotation in self._annotated(client, project, keys):
-                yield self._answer(key, project, task, annotation)
+                effort = efforts.of(int(task["id"]), annotation)
+                yield replace(self._answer(key, project, task, annotation), effort=effort)
 
     def link(self, keys: Collection[str]) -> str:
         project = self.project_id()
-        return self.url if project is None else f"{self.url}/projects/{project}/data?labeling=1"
+        return self._people_url if project is None else f"{self._people_url}/projects/{project}/data?labeling=1"
 
     # beyond the protocol
 
