@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from connectors.label_studio.client import connected, is_loopback, list_tasks, task_or_none
+from connectors.label_studio.client import TaskRow, connected, is_loopback, list_tasks, task_or_none
 from connectors.label_studio.importing import KEY
 from connectors.label_studio.labeling_config import class_ids, label_texts
 from connectors.label_studio.regions import CHANGED, MANUAL, UNTOUCHED, brush_region, read_result
@@ -22,7 +22,7 @@ from workspace.sample import Sample
 
 
 class LabelStudioAnnotator:
-    """Answers the open tasks of one project, the oldest first.
+    """Answers the open tasks of one project, the oldest first; as the user `person` (an id), else as the token's.
 
     It loads each image from the server first, as a browser would (UserError if the server does not deliver it), and
     begins with the shown prediction: untouched regions keep the origin "prediction", changed ones become
@@ -30,12 +30,19 @@ class LabelStudioAnnotator:
     """
 
     def __init__(
-        self, url: str, api_key: str, project: int, classes: tuple[ClassConfig, ...], background: str | None = None
+        self,
+        url: str,
+        api_key: str,
+        project: int,
+        classes: tuple[ClassConfig, ...],
+        background: str | None = None,
+        person: int | None = None,
     ) -> None:
         names = [c.name for c in classes]
         self.url = url.rstrip("/")
         self._api_key = api_key
         self._project = project
+        self._person = person
         self._labels = label_texts(names)
         self._ids = class_ids(names)
         self._background = None if background is None else names.index(background)
@@ -43,9 +50,10 @@ class LabelStudioAnnotator:
     def play(self, annotator: Callable[[Question], MaskArray | None], limit: int | None = None) -> int:
         """Answer every open task, or the first `limit`, by `annotator` (None skips the task). Returns how many."""
         with connected(self.url, self._api_key) as client:
-            rows = [r for r in list_tasks(client, self._project) if KEY in r.data and not r.finished][:limit]
+            person = int(client.users.whoami().id) if self._person is None else self._person
+            rows = [r for r in list_tasks(client, self._project) if KEY in r.data and is_open_for(r, person)]
             done = 0
-            for row in rows:
+            for row in rows[:limit]:
                 task = task_or_none(client, row.id)
                 if task is not None:
                     self._answer(client, task, annotator)
@@ -59,6 +67,8 @@ class LabelStudioAnnotator:
         question = self._question(task["data"], None if shown is None else shown["result"])
         mask = annotator(question)
         fields: dict[str, Any] = {"lead_time": round(time.monotonic() - began, 3)}
+        if self._person is not None:
+            fields["completed_by"] = self._person
         if shown is not None:
             fields["parent_prediction"] = shown["id"]
         if mask is None:
@@ -98,6 +108,12 @@ class LabelStudioAnnotator:
         """As the SDK would send it: a personal token is exchanged for a short-lived one."""
         with connected(self.url, self._api_key) as client:
             return str(client._client_wrapper.get_headers()["Authorization"])
+
+
+def is_open_for(row: TaskRow, person: int) -> bool:
+    """Whether Label Studio would still show this task to this person: wanted by more people, and not theirs yet."""
+    people = len(row.annotators) or row.finished
+    return people < row.overlap and person not in row.annotators
 
 
 def corrected_regions(
