@@ -8,6 +8,7 @@ from pathlib import Path
 
 from connectors.label_studio.server import running_server
 from connectors.label_studio.tool import LabelStudioTool
+from connectors.label_studio.webhook import Alarm, register, stored_secret
 from workspace.config import Config
 from workspace.errors import UserError
 from workspace.layout import Layout
@@ -46,6 +47,20 @@ def label_studio_tool(layout: Layout, config: Config) -> LabelStudioTool:
         people_url=None if server is None or server.url != url else server.people_url,
         effort_file=layout.effort_file,
     )
+
+
+def webhook_alarm(layout: Layout, config: Config) -> Alarm:
+    """Listens for Label Studio's calls at `label_studio.webhook`; a context manager."""
+    assert config.label_studio.webhook is not None
+    return Alarm(config.label_studio.webhook, stored_secret(layout.webhook_secret_file))
+
+
+def listen_to_label_studio(layout: Layout, config: Config, tool: LabelStudioTool) -> None:
+    """Have Label Studio call `label_studio.webhook`, once there is a project; repeated it changes nothing."""
+    project = tool.project_id()
+    if project is not None and config.label_studio.webhook is not None:
+        url, token = label_studio_address(layout, config)
+        register(url, token, project, config.label_studio.webhook, stored_secret(layout.webhook_secret_file))
 
 
 def _read_secret(path: Path) -> str:

@@ -129,7 +129,9 @@ def annotated_tasks(client: Any, project: int, key_contains: str | None = None) 
     """
     annotated = {"filter": "filter:tasks:annotations_ids", "operator": "greater", "type": "Number", "value": 0}
     filters = [*_key_filter(key_contains), annotated]
-    return _listing(client, project, DETAIL_PAGE, {"fields": "all"}, filters)
+    # without `include` the server takes three times as long, for summaries of what stands beside them
+    options = {"fields": "all", "include": "id,data,annotations,predictions"}
+    return _listing(client, project, DETAIL_PAGE, options, filters)
 
 
 def count_tasks(client: Any, project: int, key_contains: str | None = None) -> int:

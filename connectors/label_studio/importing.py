@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,43 +31,82 @@ class Importing:
     process has pushed the same meanwhile.
     """
 
-    def __init__(self, client: Any, project: int, usual_opinions: int, before_write: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        client: Any,
+        project: int,
+        usual_opinions: int,
+        before_write: Callable[[], None],
+        batch: int = 1000,
+    ) -> None:
         self._client = client
         self.project = project
         self._usual = usual_opinions  # what the server gives a new task
         self._before_write = before_write
+        self._batch = batch
         self._prefixes: set[str | None] = set()
         self._rows: dict[str, list[TaskRow]] = {}  # listed at the beginning
-        self._new: dict[str, int] = {}  # key -> opinions, imported by us
+        self._new: dict[str, int] = {}  # key -> opinions, added by us
+        self._waiting: list[tuple[str, bytes]] = []  # key, JSON of the task
+        self._waiting_bytes = 0
         self.served: set[Path] = set()  # folders that the server is known to deliver
 
-    def missing(self, questions: Iterable[Question]) -> list[Question]:
-        """Those whose key has no task yet; one whose task is asked of fewer people than wanted is opened for more."""
-        wanted = list(questions)
-        for prefix in prefixes_of({question.key for question in wanted}):
+    @property
+    def added(self) -> int:
+        return len(self._new)
+
+    def is_missing(self, question: Question) -> bool:
+        """Whether its key has no task yet; a task that is asked of fewer people than wanted is opened for more."""
+        for prefix in prefixes_of({question.key}):
             self._look(prefix)
-        missing: dict[str, Question] = {}
-        for question in wanted:
-            if question.key in self._rows:
-                self._ask_more(self._rows[question.key], question.opinions)
-            elif question.key not in self._new:
-                missing.setdefault(question.key, question)
-        return list(missing.values())
+        rows = self._rows.get(question.key)
+        if rows is not None:
+            self._ask_more(rows, question.opinions)
+        return rows is None and question.key not in self._new
 
-    def send(self, tasks: Sequence[dict[str, Any]], opinions: int) -> None:
-        """Import; a server in trouble is waited for, and then only what did not arrive is sent again."""
-        for chunk in _chunks([(task["data"][KEY], json.dumps(task).encode()) for task in tasks], IMPORT_BYTES):
-            self._send(chunk)
-            self._new |= {key: opinions for key, _ in chunk}
+    def add(self, question: Question, task: dict[str, Any]) -> None:
+        """Import the task, together with others: a request takes so many tasks, or about so many bytes."""
+        body = json.dumps(task).encode()
+        if self._waiting and (len(self._waiting) >= self._batch or self._waiting_bytes + len(body) > IMPORT_BYTES):
+            self._flush()
+        self._waiting.append((question.key, body))
+        self._waiting_bytes += len(body)
+        self._new[question.key] = question.opinions
 
-    def settle(self) -> None:
-        """Surplus copies, which another process pushed meanwhile, go; new tasks get their number of opinions."""
+    def finish(self) -> None:
+        """What waits is imported; surplus copies, which another process pushed meanwhile, go; opinions are set."""
+        self._flush()
         unusual = {key: opinions for key, opinions in self._new.items() if opinions != self._usual}
         for prefix in self._prefixes if self._new else ():
             known = sum(_matches(key, prefix) for key in (*self._rows, *self._new))
             if count_tasks(self._client, self.project, prefix) != known or any(_matches(k, prefix) for k in unusual):
                 for key, rows in self._listed(prefix).items():
                     self._ask_more(rows, unusual.get(key, 0))
+
+    def _flush(self) -> None:
+        """Send what waits; a server in trouble is waited for, and then only what did not arrive is sent again."""
+        from label_studio_sdk.core.api_error import ApiError
+
+        left, attempts = self._waiting, 0
+        while left:
+            try:
+                if attempts:
+                    arrived = self._arrived({key for key, _ in left})
+                    left = [(key, body) for key, body in left if key not in arrived]
+                if left:
+                    self._before_write()
+                    body = b"[" + b",".join(body for _, body in left) + b"]"
+                    request(self._client, "POST", f"api/projects/{self.project}/import", body)
+                break
+            except (ApiError, httpx.TransportError) as error:
+                status = getattr(error, "status_code", None) or 503
+                if attempts == len(PAUSES_S) or status < 500:
+                    raise
+                pause = PAUSES_S[attempts]
+                log.warning("An import of %d tasks met a server in trouble; looking again in %g s.", len(left), pause)
+                time.sleep(pause)
+                attempts += 1
+        self._waiting, self._waiting_bytes = [], 0
 
     def _look(self, prefix: str | None) -> None:
         if prefix in self._prefixes or None in self._prefixes:
@@ -81,27 +120,6 @@ class Importing:
     def _listed(self, prefix: str | None) -> dict[str, list[TaskRow]]:
         rows = list_tasks(self._client, self.project, prefix)
         return rows_by_key(self._client, rows, None, self._before_write)
-
-    def _send(self, chunk: Sequence[tuple[str, bytes]]) -> None:
-        from label_studio_sdk.core.api_error import ApiError
-
-        left = list(chunk)
-        for pause in (*PAUSES_S, None):
-            try:
-                if len(left) < len(chunk) or pause != PAUSES_S[0]:
-                    arrived = self._arrived({key for key, _ in left})
-                    left = [(key, body) for key, body in left if key not in arrived]
-                if left:
-                    self._before_write()
-                    body = b"[" + b",".join(body for _, body in left) + b"]"
-                    request(self._client, "POST", f"api/projects/{self.project}/import", body)
-                return
-            except (ApiError, httpx.TransportError) as error:
-                status = getattr(error, "status_code", None) or 503
-                if pause is None or status < 500:
-                    raise
-                log.warning("An import of %d tasks met a server in trouble; looking again in %g s.", len(left), pause)
-                time.sleep(pause)
 
     def _arrived(self, keys: Collection[str]) -> set[str]:
         rows = (row for prefix in prefixes_of(keys) for row in list_tasks(self._client, self.project, prefix))
@@ -170,17 +188,3 @@ def prefixes_of(keys: Collection[str]) -> list[str | None]:
 
 def _matches(key: str, prefix: str | None) -> bool:
     return prefix is None or prefix in key
-
-
-def _chunks(tasks: Sequence[tuple[str, bytes]], most_bytes: int) -> Iterator[list[tuple[str, bytes]]]:
-    """Consecutive tasks (key, JSON) of together at most `most_bytes`, at least one per chunk."""
-    chunk: list[tuple[str, bytes]] = []
-    size = 0
-    for task in tasks:
-        if chunk and size + len(task[1]) > most_bytes:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(task)
-        size += len(task[1])
-    if chunk:
-        yield chunk

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -43,6 +43,7 @@ class LabelStudioTool(LabelingTool):
     files_root       LOCAL_FILES_DOCUMENT_ROOT of the server; the images lie under it
     workspace_root   images are served from its first-level folders
     project_file     remembers the project; default workspace_root/label-studio-project.json
+    batch            most tasks in one import request
     people_url       where people go if that is not `url` (the proxy that counts clicks); effort_file: what it counted
 
     What comes back broken never stops the rest: a region that cannot be read is left out and logged with the task's
@@ -59,7 +60,7 @@ class LabelStudioTool(LabelingTool):
         files_root: Path,
         workspace_root: Path,
         project_file: Path | None = None,
-        batch: int = 100,
+        batch: int = 1000,
         people_url: str | None = None,
         effort_file: Path | None = None,
     ) -> None:
@@ -84,22 +85,23 @@ class LabelStudioTool(LabelingTool):
 
     def push(self, questions: Iterable[Question], before_write: Callable[[], None]) -> int:
         waiting = iter(questions)
-        batch = list(islice(waiting, self._batch))
-        if not batch:
+        first = next(waiting, None)
+        if first is None:
             return 0
-        new = 0
         with connected(self.url, self._api_key) as client:
             found = find_or_create_project(
-                client, self.url, self._project_file, self._title, self._config, before_write, batch[0].opinions
+                client, self.url, self._project_file, self._title, self._config, before_write, first.opinions
             )
-            project = int(found.id)
-            importing = Importing(client, project, int(found.maximum_annotations or 1), before_write)
-            while batch:
-                new += self._push_batch(client, importing, batch, before_write)
-                batch = list(islice(waiting, self._batch))
-            importing.settle()
-            self._show_predictions(client, project, before_write)
-        return new
+            importing = Importing(client, int(found.id), int(found.maximum_annotations or 1), before_write, self._batch)
+            # one by one: a question holds a mask, its task the mask's JSON, and there may be thousands
+            for question in chain([first], waiting):
+                if importing.is_missing(question):
+                    task = self._task(question)
+                    self._serve_folder(client, importing, question, before_write)
+                    importing.add(question, task)
+            importing.finish()
+            self._show_predictions(client, importing.project, before_write)
+        return importing.added
 
     def progress(self, keys: Collection[str]) -> Progress:
         if not keys:
@@ -148,17 +150,6 @@ class LabelStudioTool(LabelingTool):
 
     # push
 
-    def _push_batch(
-        self, client: Any, importing: Importing, batch: Sequence[Question], before_write: Callable[[], None]
-    ) -> int:
-        missing = importing.missing(batch)
-        for opinions in sorted({question.opinions for question in missing}):
-            alike = [question for question in missing if question.opinions == opinions]
-            tasks = [self._task(question) for question in alike]
-            self._serve_folders(client, importing, alike, before_write)
-            importing.send(tasks, opinions)
-        return len(missing)
-
     def _show_predictions(self, client: Any, project: int, before_write: Callable[[], None]) -> None:
         """Name the version that pre-fills annotations: accepted only once a prediction of that version is there."""
         now = client.projects.get(project)
@@ -197,22 +188,21 @@ class LabelStudioTool(LabelingTool):
             task["predictions"] = [{"model_version": MODEL_VERSION, "result": result}]
         return task
 
-    def _serve_folders(
-        self, client: Any, importing: Importing, questions: Sequence[Question], before_write: Callable[[], None]
+    def _serve_folder(
+        self, client: Any, importing: Importing, question: Question, before_write: Callable[[], None]
     ) -> None:
-        """A local storage row for each folder that the images lie in; without one the server answers 404 for them."""
-        project = importing.project
-        folders = sorted({self._served_folder(question.image.resolve()) for question in questions} - importing.served)
-        if not folders:
+        """A local storage row for the folder that the image lies in; without one the server answers 404 for it."""
+        folder = self._served_folder(question.image.resolve())
+        if folder in importing.served:
             return
+        project = importing.project
         served = {str(storage.path).rstrip("/") for storage in client.import_storage.local.list(project=project)}
-        for folder in folders:
-            if str(folder) not in served:
-                before_write()
-                client.import_storage.local.create(
-                    project=project, path=str(folder), title="fewclicks frames", use_blob_urls=True
-                )
-        importing.served.update(folders)
+        if str(folder) not in served:
+            before_write()
+            client.import_storage.local.create(
+                project=project, path=str(folder), title="fewclicks frames", use_blob_urls=True
+            )
+        importing.served.add(folder)
 
     def _served_folder(self, image: Path) -> Path:
         """The first-level folder of the workspace that holds the image, else the image's own: as little as possible."""
