@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 
 from connectors.label_studio.client import TaskRow, count_tasks, delete_task, list_tasks, request, task_or_none
-from connectors.labeling_tool import Question
 
 log = logging.getLogger(__name__)
 
@@ -55,23 +54,23 @@ class Importing:
     def added(self) -> int:
         return len(self._new)
 
-    def is_missing(self, question: Question) -> bool:
-        """Whether its key has no task yet; a task that is asked of fewer people than wanted is opened for more."""
-        for prefix in prefixes_of({question.key}):
+    def is_missing(self, key: str, opinions: int) -> bool:
+        """Whether the key has no task yet; a task that is asked of fewer people than wanted is opened for more."""
+        for prefix in prefixes_of({key}):
             self._look(prefix)
-        rows = self._rows.get(question.key)
+        rows = self._rows.get(key)
         if rows is not None:
-            self._ask_more(rows, question.opinions)
-        return rows is None and question.key not in self._new
+            self._ask_more(rows, opinions)
+        return rows is None and key not in self._new
 
-    def add(self, question: Question, task: dict[str, Any]) -> None:
+    def add(self, key: str, opinions: int, task: dict[str, Any]) -> None:
         """Import the task, together with others: a request takes so many tasks, or about so many bytes."""
         body = json.dumps(task).encode()
         if self._waiting and (len(self._waiting) >= self._batch or self._waiting_bytes + len(body) > IMPORT_BYTES):
             self._flush()
-        self._waiting.append((question.key, body))
+        self._waiting.append((key, body))
         self._waiting_bytes += len(body)
-        self._new[question.key] = question.opinions
+        self._new[key] = opinions
 
     def finish(self) -> None:
         """What waits is imported; surplus copies, which another process pushed meanwhile, go; opinions are set."""

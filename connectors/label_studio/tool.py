@@ -95,10 +95,10 @@ class LabelStudioTool(LabelingTool):
             importing = Importing(client, int(found.id), int(found.maximum_annotations or 1), before_write, self._batch)
             # one by one: a question holds a mask, its task the mask's JSON, and there may be thousands
             for question in chain([first], waiting):
-                if importing.is_missing(question):
+                if importing.is_missing(question.key, question.opinions):
                     task = self._task(question)
                     self._serve_folder(client, importing, question, before_write)
-                    importing.add(question, task)
+                    importing.add(question.key, question.opinions, task)
             importing.finish()
             self._show_predictions(client, importing.project, before_write)
         return importing.added
