@@ -71,15 +71,15 @@ def ask_where_people_disagree(context: Context, lease: Lease, answered: Mapping[
     Each sample is judged once per number of opinions; the judgement is an `agreement` event. Killed between the asking
     and the event it judges again and asks nobody twice: a tool opens a question for as many people as it is told, once.
     """
-    rules = context.config.labeling
-    if rules.overlap < 2 or rules.extra_opinions < 1:
-        return 0
-    judgements = [e.payload for e in context.facts.events(lease.video, "agreement") if e.round == lease.round]
-    settled = {judged["sample"] for judged in judgements if not judged["asked_more"]}
-    asked_before = {(judged["sample"], judged["opinions"]) for judged in judgements if judged["asked_more"]}
-    unsettled = {key: sample for key, sample in answered.items() if sample.key not in settled}
+    unsettled = to_be_judged(context, lease.video, lease.round, answered)
     if not unsettled:
         return 0
+    rules = context.config.labeling
+    asked_before = {
+        (event.payload["sample"], event.payload["opinions"])
+        for event in context.facts.events(lease.video, "agreement")
+        if event.round == lease.round and event.payload["asked_more"]
+    }
     lease.record(collect(context, lease, unsettled))
     labels = labels_from_events(e for e in context.facts.events(lease.video, "label") if e.round == lease.round)
     folder, judged, more = context.layout.video(lease.video), [], []
@@ -104,6 +104,18 @@ def ask_where_people_disagree(context: Context, lease: Lease, answered: Mapping[
     context.tool.push((replace(q, opinions=wanted[q.sample]) for q in questions), lease.check)
     lease.record(judged)
     return len(more)
+
+
+def to_be_judged(context: Context, video: str, round_number: int, answered: Mapping[str, Sample]) -> dict[str, Sample]:
+    """Of the answered samples those not yet judged, whether people agree; none where that does not matter."""
+    if context.config.labeling.overlap < 2 or context.config.labeling.extra_opinions < 1:
+        return {}
+    settled = {
+        event.payload["sample"]
+        for event in context.facts.events(video, "agreement")
+        if event.round == round_number and not event.payload["asked_more"]
+    }
+    return {key: sample for key, sample in answered.items() if sample.key not in settled}
 
 
 def pull(context: Context, lease: Lease) -> bool:

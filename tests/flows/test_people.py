@@ -87,6 +87,22 @@ def test_one_more_is_asked_only_about_the_sample_on_which_people_disagree(make_c
     assert set(tool.times_asked().values()) == {1}
 
 
+def test_one_more_is_asked_while_others_are_still_answering(make_context, draws) -> None:
+    good, bad = draws
+    tool = MemoryTool()
+    context = make_context(tool, **TWO)
+    asked_out(context)
+    first, second = (q.key for q in tool.open_questions())
+    for name, draw in (("ann", good), ("ben", bad)):
+        tool.annotate(first, draw(tool.question(first)), name)
+    tool.annotate(second, good(tool.question(second)), "ann")
+    (row,) = context.facts.videos()
+    assert machine.has_work(context, row)
+    assert not asked_out(context)
+    assert {q.key for q in tool.open_questions("cem")} == {first, second}
+    assert not machine.has_work(context, context.facts.videos()[0])  # until somebody answers
+
+
 def test_disagreement_for_ever_ends_at_the_most_opinions(make_context, draws) -> None:
     rng = np.random.default_rng(0)
     tool = MemoryTool()
