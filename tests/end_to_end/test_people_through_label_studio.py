@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import cv2
@@ -161,7 +162,8 @@ def test_many_answers_are_pulled_page_by_page_with_names_and_in_order(
 ) -> None:
     monkeypatch.setattr("connectors.label_studio.tool._FEW", 0)
     monkeypatch.setattr("connectors.label_studio.client.DETAIL_PAGE", 2)
-    tool, questions = make_label_studio_tool(), [ask(frame, 2) for frame in range(5)]
+    shown = np.zeros((H, W), np.uint8)
+    tool, questions = make_label_studio_tool(), [replace(ask(frame, 2), prediction=shown) for frame in range(5)]
     tool.push(questions, nothing)
     for class_id, person in enumerate(people[:2]):
         plays(label_studio_server, tool, person, class_id)
@@ -170,6 +172,15 @@ def test_many_answers_are_pulled_page_by_page_with_names_and_in_order(
         (question.key, email) for question in questions[1:] for _, email in people[:2]
     ]
     assert [int(a.mask[3, 3]) for a in answers if a.mask is not None] == [0, 1] * 4
+    # nothing is missing that reading the answers one by one would give
+    monkeypatch.setattr("connectors.label_studio.tool._FEW", 100)
+    for page_wise, single in zip(answers, tool.pull([question.key for question in questions[1:]]), strict=True):
+        assert page_wise.changed_regions == single.changed_regions == (0 if page_wise.annotator == people[0][1] else 2)
+        for name in ("key", "annotation", "annotator", "seconds", "skipped"):
+            assert getattr(page_wise, name) == getattr(single, name), name
+        assert datetime.fromisoformat(page_wise.finished_at) == datetime.fromisoformat(single.finished_at)
+        assert page_wise.raw["result"] == single.raw["result"]
+        assert page_wise.raw["parent_prediction"] == single.raw["parent_prediction"]
 
 
 def shown(server: LabelStudioServer, person: tuple[int, str], project: int) -> str | None:
