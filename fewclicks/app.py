@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fewclicks import demo, deploying, doctor, exporting, labeling, projects, running
+from fewclicks import demo, deploying, doctor, exporting, labeling, people, projects, running
 
 app = typer.Typer(
     name="fewclicks",
@@ -25,6 +25,7 @@ for command in (
     running.run,
     running.status,
     running.pull,
+    people.people,
     exporting.export,
     labeling.serve,
     doctor.doctor,

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from flows.context import Context, beating
 from flows.frame_files import FlowFiles, FrameFiles, ScratchFiles
-from flows.labels import LabelSet, labels_from_events
+from flows.labels import LabelSet, by_majority, labels_from_events
+from flows.people import estimate_people, uses_reliability
 from flows.rounds import stop_reason
 from propagation.fit import fit as fit_segmenter
 from propagation.flow import dis_flow
@@ -44,6 +45,7 @@ def fit(context: Context, lease: Lease) -> bool:
         context.config.segmenter.model_dump(),
         context.config.propagation.model_dump(),
         context.config.project.class_names,
+        context.config.labeling.consolidation,
     )
     path = context.layout.model(video.id, model)
     if not path.exists():
@@ -123,7 +125,10 @@ def read_probabilities(
 
 
 def _labels(context: Context, video: Video) -> LabelSet:
-    return LabelSet(context.layout.video(video.id), labels_from_events(context.facts.events(video.id, "label")))
+    folder, rules = context.layout.video(video.id), context.config
+    labels = labels_from_events(context.facts.events(video.id, "label"))
+    people = estimate_people(folder, labels, len(rules.project.classes)) if uses_reliability(rules.labeling) else None
+    return LabelSet(folder, labels, by_majority if people is None else people.consolidate)
 
 
 def flow_files(context: Context, video: Video, frames: FrameFiles) -> FlowFiles:

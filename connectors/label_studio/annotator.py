@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from connectors.label_studio.client import connected, is_loopback, list_tasks, task_or_none
+from connectors.label_studio.client import TaskRow, connected, is_loopback, list_tasks, task_or_none
 from connectors.label_studio.excerpts import KEY, Excerpt, excerpt_of_data
 from connectors.label_studio.labeling_config import class_ids, label_texts
 from connectors.label_studio.regions import CHANGED, MANUAL, UNTOUCHED, brush_region, read_result
@@ -35,6 +35,7 @@ from workspace.mask import UNKNOWN, MaskArray
 class LabelStudioAnnotator:
     """Answers the open tasks of one project, of either kind, the oldest first.
 
+    As the user `person` (an id), else as the token's.
     In tiles it chooses the class if the answer has one, and "more than one class" if several.
 
     It loads each image from the server first, as a browser would (UserError if the server does not deliver it), and
@@ -43,12 +44,19 @@ class LabelStudioAnnotator:
     """
 
     def __init__(
-        self, url: str, api_key: str, project: int, classes: tuple[ClassConfig, ...], background: str | None = None
+        self,
+        url: str,
+        api_key: str,
+        project: int,
+        classes: tuple[ClassConfig, ...],
+        background: str | None = None,
+        person: int | None = None,
     ) -> None:
         names = [c.name for c in classes]
         self.url = url.rstrip("/")
         self._api_key = api_key
         self._project = project
+        self._person = person
         self._labels = label_texts(names)
         self._ids = class_ids(names)
         self._options = tile_options(names)
@@ -57,9 +65,10 @@ class LabelStudioAnnotator:
     def play(self, annotator: Callable[[Question], MaskArray | None], limit: int | None = None) -> int:
         """Answer every open task, or the first `limit`, by `annotator` (None skips the task). Returns how many."""
         with connected(self.url, self._api_key) as client:
-            rows = [r for r in list_tasks(client, self._project) if KEY in r.data and not r.finished][:limit]
+            person = int(client.users.whoami().id) if self._person is None else self._person
+            rows = [r for r in list_tasks(client, self._project) if KEY in r.data and is_open_for(r, person)]
             done = 0
-            for row in rows:
+            for row in rows[:limit]:
                 task = task_or_none(client, row.id)
                 if task is not None:
                     self._answer(client, task, annotator)
@@ -73,6 +82,8 @@ class LabelStudioAnnotator:
         answering = self._choices if TILES in task["data"] else self._regions
         result = answering(task["data"], predicted, annotator)
         fields: dict[str, Any] = {"lead_time": round(time.monotonic() - began, 3)}
+        if self._person is not None:
+            fields["completed_by"] = self._person
         if shown is not None:
             fields["parent_prediction"] = shown["id"]
         if result is None:
@@ -125,6 +136,12 @@ class LabelStudioAnnotator:
         """As the SDK would send it: a personal token is exchanged for a short-lived one."""
         with connected(self.url, self._api_key) as client:
             return str(client._client_wrapper.get_headers()["Authorization"])
+
+
+def is_open_for(row: TaskRow, person: int) -> bool:
+    """Whether Label Studio would still show this task to this person: wanted by more people, and not theirs yet."""
+    people = len(row.annotators) or row.finished
+    return people < row.overlap and person not in row.annotators
 
 
 @contextmanager

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
 
 import numpy as np
 
-from connectors.label_studio.client import TaskRow, connected, delete_task, list_tasks, project_or_none, task_or_none
-from connectors.label_studio.excerpts import KEY, Excerpt, excerpt_of_data
+from connectors.label_studio.annotated import Asked, read_annotations
+from connectors.label_studio.client import TaskRow, connected, list_tasks, project_or_none
+from connectors.label_studio.effort import Efforts
+from connectors.label_studio.excerpts import Excerpt
+from connectors.label_studio.importing import Importing, prefixes_of, rows_by_key
 from connectors.label_studio.labeling_config import class_ids, label_texts, labeling_config, tiles_config
+from connectors.label_studio.local_files import LocalFiles
+from connectors.label_studio.painted import MODEL_VERSION, painted_answer, painting_task
 from connectors.label_studio.pictures import Pictures
 from connectors.label_studio.project import NEW_PROJECT_HINT, find_or_create_project, find_project, load_record
-from connectors.label_studio.regions import prediction_regions, read_result
-from connectors.label_studio.tile_tasks import answers_of_tiles, find_tile_tasks, tiles_of_several
-from connectors.label_studio.tiles import Tile, grouped, tile_keys, tile_options, tiles_task
+from connectors.label_studio.tile_importing import TileImporting
+from connectors.label_studio.tile_tasks import (
+    Finer,
+    answers_of_tiles,
+    choosers_of,
+    find_tile_tasks,
+    painters_wanted,
+    rows_by_tile,
+    tiles_of_several,
+)
+from connectors.label_studio.tiles import Tile, tile_keys, tile_options
 from connectors.labeling_tool import Answer, LabelingTool, Progress, Question
 from workspace.config import ClassConfig
 from workspace.errors import UserError
@@ -28,13 +39,6 @@ from workspace.mask import UNKNOWN, MaskArray
 from workspace.sample import Granularity, Sample
 
 log = logging.getLogger(__name__)
-
-MODEL_VERSION = "fewclicks"  # one for all: a project pre-fills annotations from one version only
-_LOCAL_FILES = "/data/local-files/?d="
-_IMPORT_BYTES = 16_000_000
-_PREFIX_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-/")
-_MANY_PREFIXES = 8
-_TILES_AT_ONCE = 5_000  # sorted together before they are put into tasks
 
 
 def _go_on() -> None:
@@ -59,11 +63,14 @@ class LabelStudioTool(LabelingTool):
     files_root       LOCAL_FILES_DOCUMENT_ROOT of the server; the images lie under it
     workspace_root   images are served from its first-level folders
     project_file     remembers the project; default workspace_root/label-studio-project.json, for tiles -tiles.json
+    batch            most tasks in one import request
     tiles            how many superpixels go into one task
     tile_patches     ask for one class per patch in tiles too
+    people_url       where people go if that is not `url` (the proxy that counts clicks); effort_file: what it counted
 
     A tile with more than one class, says somebody, is asked again when we look next, as a picture to paint under the
-    same key; its question stays open until that one is answered.
+    same key, of as many people as said so; its question stays open until that one is answered. One more opinion on a
+    tile whose task is complete is such a picture too: the task would ask about all of its tiles.
 
     What comes back broken never stops the rest: a region that cannot be read is left out and logged with the task's
     address, unpainted pixels of that annotation stay 255, and one with no readable region is a mask of 255.
@@ -79,9 +86,11 @@ class LabelStudioTool(LabelingTool):
         files_root: Path,
         workspace_root: Path,
         project_file: Path | None = None,
-        batch: int = 100,
+        batch: int = 1000,
         tiles: int = 20,
         tile_patches: bool = False,
+        people_url: str | None = None,
+        effort_file: Path | None = None,
     ) -> None:
         names = [c.name for c in classes]
         self.url = url.rstrip("/")
@@ -90,8 +99,6 @@ class LabelStudioTool(LabelingTool):
         self._ids = class_ids(names)
         self._background = None if background is None else names.index(background)
         self._options = tile_options(names)
-        self._files_root = files_root.resolve()
-        self._workspace_root = workspace_root.resolve()
         file = self._project_file = project_file or workspace_root / "label-studio-project.json"
         self._painting = Desk(file, title, labeling_config(classes))
         # titles have room for 50 characters
@@ -100,7 +107,10 @@ class LabelStudioTool(LabelingTool):
         self._batch = batch
         self._tiles = tiles
         self._chosen = {Granularity.SUPERPIXEL} | ({Granularity.PATCH} if tile_patches else set())
-        self._pictures = Pictures(self._workspace_root, self._address)
+        self._files = LocalFiles(files_root, workspace_root)
+        self._pictures = Pictures(workspace_root.resolve(), self._files.address)
+        self._people_url = (people_url or url).rstrip("/")
+        self._effort_file = effort_file
 
     # what the loop needs
 
@@ -108,30 +118,36 @@ class LabelStudioTool(LabelingTool):
 
     def push(self, questions: Iterable[Question], before_write: Callable[[], None]) -> int:
         waiting = iter(questions)
-        batch = list(islice(waiting, self._batch))
-        if not batch:
+        first = next(waiting, None)
+        if first is None:
             return 0
-        new = 0
-        projects: dict[Desk, int] = {}
-        tiles: dict[str, Tile] = {}
         with connected(self.url, self._api_key) as client:
-            while batch:
-                to_choose = [question for question in batch if question.sample.granularity in self._chosen]
-                to_paint = [question for question in batch if question.sample.granularity not in self._chosen]
-                for desk, needed in ((self._choosing, to_choose), (self._painting, to_paint)):
-                    if needed and desk not in projects:
-                        projects[desk] = self._found_or_made(client, desk, before_write)
-                if to_paint:
-                    new += self._push_batch(client, projects[self._painting], to_paint, before_write)
-                if to_choose:
-                    tiles |= self._missing_tiles(client, projects[self._choosing], to_choose, tiles, before_write)
-                batch = list(islice(waiting, self._batch))
-                if tiles and (not batch or len(tiles) >= _TILES_AT_ONCE):
-                    new += self._push_tiles(client, projects[self._choosing], list(tiles.values()), before_write)
-                    tiles = {}
-            for project in projects.values():
-                self._show_predictions(client, project, before_write)
-        return new
+            painting: Importing | None = None
+            choosing: TileImporting | None = None
+            new = 0
+            # one by one: a question holds a mask, its task the mask's JSON, and there may be thousands
+            for question in chain([first], waiting):
+                opinions = question.opinions
+                in_tiles = question.sample.granularity in self._chosen
+                if in_tiles:
+                    if choosing is None:
+                        importing = self._importing(client, self._choosing, opinions, before_write)
+                        choosing = TileImporting(client, importing, self._tiles, self._options, before_write)
+                    if not self._ask_to_choose(client, choosing, question, before_write):
+                        continue
+                if painting is None:
+                    painting = self._importing(client, self._painting, opinions, before_write)
+                if in_tiles and choosing is not None:
+                    opinions = self._painters_of(client, choosing, painting, question)
+                if opinions > 0:
+                    new += self._ask_to_paint(client, painting, question, opinions, before_write) and not in_tiles
+            if choosing is not None:
+                choosing.finish()
+                self._show_predictions(client, choosing.importing.project, before_write)
+            if painting is not None:
+                painting.finish()
+                self._show_predictions(client, painting.project, before_write)
+        return new + (0 if choosing is None else choosing.added)
 
     def progress(self, keys: Collection[str]) -> Progress:
         wanted = frozenset(keys)
@@ -139,55 +155,58 @@ class LabelStudioTool(LabelingTool):
             return Progress(frozenset(), frozenset(), frozenset())
         with connected(self.url, self._api_key) as client:
             choosing, painting = self._known_projects(client)
-            rows = [] if choosing is None else find_tile_tasks(client, choosing, wanted, _prefixes(wanted))
-            answered = {key for row in rows if row.finished for key in tile_keys(row.data)}
-            if answered and choosing is not None:
+            tiles: dict[str, list[TaskRow]] = {}
+            if choosing is not None:
+                rows = find_tile_tasks(client, choosing, wanted, prefixes_of(wanted))
+                tiles = rows_by_tile(rows)
                 finer = self._finer(client, choosing, rows, wanted)
                 if finer:
                     painting = self._ask_finer(client, painting, finer)
-                    answered -= finer.keys()
-            tasks = {} if painting is None else self._tasks_by_key(client, painting, wanted)
-            found = {key for row in rows for key in tile_keys(row.data)} | tasks.keys()
+            painted = {} if painting is None else self._tasks_by_key(client, painting, wanted)
+            found = wanted & (tiles.keys() | painted.keys())
             # the listing of a project that was deleted meanwhile looks empty: that must not read as "all gone"
-            if not wanted <= found and any(
+            if found < wanted and any(
                 project is not None and project_or_none(client, project) is None for project in (choosing, painting)
             ):
                 self._known_projects(client)
-        answered |= {key for key, copies in tasks.items() if any(t.finished for t in copies)}
-        return Progress(wanted & answered, wanted & (found - answered), wanted - found)
+        # a tile that is painted too is open until both tasks are complete
+        answered = frozenset(
+            key for key in found if all(_complete(tasks[key]) for tasks in (tiles, painted) if key in tasks)
+        )
+        return Progress(answered, found - answered, wanted - found)
 
     def pull(self, keys: Collection[str]) -> Iterator[Answer]:
         wanted = frozenset(keys)
         if not wanted:
             return
-        found: list[tuple[int, str, int, dict[str, Any], dict[str, Any]]] = []
         with connected(self.url, self._api_key) as client:
             choosing, painting = self._known_projects(client)
-            asked: list[tuple[int, str, TaskRow]] = []  # project, key ("" for one of tiles), task
+            asked: list[Asked] = []
             if choosing is not None:
-                rows = find_tile_tasks(client, choosing, wanted, _prefixes(wanted))
-                asked += [(choosing, "", row) for row in rows]
+                rows = find_tile_tasks(client, choosing, wanted, prefixes_of(wanted))
+                asked += _asked_in_tiles(choosing, rows, wanted)
             if painting is not None:
                 by_key = self._tasks_by_key(client, painting, wanted)
-                asked += [(painting, key, row) for key, copies in by_key.items() for row in copies]
-            for project, key, row in asked:
-                task = task_or_none(client, row.id) if row.finished else None
-                for annotation in (task or {}).get("annotations") or []:
-                    assert task is not None
-                    found.append((int(annotation["id"]), key, project, task, annotation))
-        for _, key, project, task, annotation in sorted(found, key=lambda item: item[0]):
-            if key:
-                yield self._answer(key, project, task, annotation)
-            else:
-                where, by = self._where(project, task["id"]), _annotator(annotation)
-                yield from answers_of_tiles(task, annotation, wanted, self._options, by, where)
+                asked += [Asked(painting, row, frozenset({key})) for key, rows in by_key.items() for row in rows]
+            efforts = Efforts(self._effort_file)
+            for item, task, annotation in read_annotations(client, asked):
+                effort = efforts.of(item.row.id, annotation)
+                where = self._where(item.project, item.row.id)
+                if item.project == choosing:
+                    found = answers_of_tiles(task, annotation, item.keys, self._options, where, effort)
+                else:
+                    (key,) = item.keys
+                    found = iter([painted_answer(key, task, annotation, self._ids, self._background, where, effort)])
+                for answer in found:
+                    yield replace(answer, raw={**answer.raw, "project": item.project})
 
     def link(self, keys: Collection[str]) -> str:
         painting, choosing = self.project_id(), self.tiles_project_id()
-        paint = self.url if painting is None else f"{self.url}/projects/{painting}/data?labeling=1"
+        base = self._people_url
+        paint = base if painting is None else f"{base}/projects/{painting}/data?labeling=1"
         if choosing is None or not any(_granularity(key) in self._chosen for key in keys):
             return paint
-        choose = f"{self.url}/projects/{choosing}/data?labeling=1"
+        choose = f"{base}/projects/{choosing}/data?labeling=1"
         return choose if painting is None else f"{choose} and {paint}"
 
     # beyond the protocol
@@ -216,65 +235,56 @@ class LabelStudioTool(LabelingTool):
 
     # push
 
-    def _found_or_made(self, client: Any, desk: Desk, before_write: Callable[[], None]) -> int:
-        return int(find_or_create_project(client, self.url, desk.file, desk.title, desk.config, before_write).id)
+    def _importing(self, client: Any, desk: Desk, opinions: int, before_write: Callable[[], None]) -> Importing:
+        """Into the project of this desk, made if there is none yet."""
+        project = find_or_create_project(client, self.url, desk.file, desk.title, desk.config, before_write, opinions)
+        return Importing(client, int(project.id), int(project.maximum_annotations or 1), before_write, self._batch)
 
-    def _push_batch(
-        self, client: Any, project: int, batch: Sequence[Question], before_write: Callable[[], None]
-    ) -> int:
-        keys = {question.key for question in batch}
-        present = self._tasks_by_key(client, project, keys, before_write)
-        missing: dict[str, Question] = {}
-        for question in batch:
-            if question.key not in present:
-                missing.setdefault(question.key, question)  # of one key asked twice, the first
-        excerpts = {question.key: self._pictures.excerpt(question, tile=False) for question in missing.values()}
-        tasks = [self._task(excerpts[q.key], _prediction(q, excerpts[q.key])) for q in missing.values()]
-        self._import(client, project, tasks, list(excerpts.values()), before_write)
-        # another process may have pushed the same keys at the same time
-        self._tasks_by_key(client, project, keys, before_write)
-        return len(tasks)
+    def _ask_to_choose(
+        self, client: Any, choosing: TileImporting, question: Question, before_write: Callable[[], None]
+    ) -> bool:
+        """Ask in tiles; True if it has been answered there by fewer people than wanted, and is to be painted."""
+        if choosing.is_missing(question.key):
+            excerpt = self._pictures.excerpt(question, tile=True)
+            shown = _prediction(question, excerpt)
+            unknown = np.full(excerpt.inside.shape, UNKNOWN, np.uint8)
+            tile = Tile(excerpt, unknown if shown is None else shown, self._files.address(question.image))
+            self._files.serve(client, choosing.importing, excerpt.image, before_write)
+            choosing.add(tile, question.opinions)
+            return False
+        rows = choosing.tasks_of(question.key)
+        if rows and _complete(rows):
+            return question.opinions > max(row.overlap for row in rows)
+        choosing.importing.ask_more(rows, question.opinions)
+        return False
 
-    def _missing_tiles(
+    def _painters_of(self, client: Any, choosing: TileImporting, painting: Importing, question: Question) -> int:
+        """How many people must paint a tile that is to have more opinions than its task."""
+        choosers = choosers_of(client, choosing.tasks_of(question.key), question.key, self._options)
+        return painters_wanted(question.opinions, choosers, painting.people(question.key))
+
+    def _ask_to_paint(
         self,
         client: Any,
-        project: int,
-        batch: Sequence[Question],
-        waiting: Collection[str],
+        painting: Importing,
+        question: Question,
+        opinions: int,
         before_write: Callable[[], None],
-    ) -> dict[str, Tile]:
-        """By key, tiles of the questions that are in no task yet and not among those `waiting` to be put into one."""
-        keys = frozenset(question.key for question in batch)
-        rows = find_tile_tasks(client, project, keys, _prefixes(keys), before_write)
-        present = {key for row in rows for key in tile_keys(row.data)}.union(waiting)
-        tiles: dict[str, Tile] = {}
-        for question in batch:
-            if question.key not in present and question.key not in tiles:
-                excerpt = self._pictures.excerpt(question, tile=True)
-                shown = _prediction(question, excerpt)
-                unknown = np.full(excerpt.inside.shape, UNKNOWN, np.uint8)
-                tiles[question.key] = Tile(excerpt, unknown if shown is None else shown, self._address(question.image))
-        return tiles
+    ) -> bool:
+        """True if there was no such task yet."""
+        missing = painting.is_missing(question.key, opinions)
+        if missing:
+            task = self._task(question)
+            self._files.serve(client, painting, task["data"]["image"], before_write)
+            painting.add(question.key, opinions, task)
+        return missing
 
-    def _push_tiles(self, client: Any, project: int, tiles: Sequence[Tile], before_write: Callable[[], None]) -> int:
-        tasks = [tiles_task(group, self._options, MODEL_VERSION) for group in grouped(tiles, self._tiles)]
-        self._import(client, project, tasks, [tile.excerpt for tile in tiles], before_write)
-        keys = frozenset(tile.excerpt.key for tile in tiles)
-        find_tile_tasks(client, project, keys, _prefixes(keys), before_write)  # as in _push_batch
-        return len(tiles)
+    def _task(self, question: Question) -> dict[str, Any]:
+        excerpt = self._pictures.excerpt(question, tile=False)
+        return self._task_of(excerpt, _prediction(question, excerpt))
 
-    def _import(
-        self,
-        client: Any,
-        project: int,
-        tasks: Sequence[dict[str, Any]],
-        excerpts: Sequence[Excerpt],
-        before_write: Callable[[], None],
-    ) -> None:
-        self._serve_folders(client, project, {excerpt.image for excerpt in excerpts}, before_write)
-        for chunk in _chunks(tasks, _IMPORT_BYTES):
-            before_write()
-            client.projects.import_tasks(project, request=chunk)
+    def _task_of(self, excerpt: Excerpt, shown: MaskArray | None) -> dict[str, Any]:
+        return painting_task(excerpt, shown, self._labels, self._background)
 
     def _show_predictions(self, client: Any, project: int, before_write: Callable[[], None]) -> None:
         """Name the version that pre-fills annotations: accepted only once a prediction of that version is there."""
@@ -282,49 +292,6 @@ class LabelStudioTool(LabelingTool):
         if now.model_version != MODEL_VERSION and (now.total_predictions_number or 0) > 0:
             before_write()
             client.projects.update(project, model_version=MODEL_VERSION)
-
-    def _task(self, excerpt: Excerpt, shown: MaskArray | None) -> dict[str, Any]:
-        """A task to paint. `shown`: (box height, box width) uint8, the prediction; None to show none."""
-        task: dict[str, Any] = {"data": excerpt.data()}
-        if shown is not None:
-            result = prediction_regions(shown, self._labels, self._background)
-            task["predictions"] = [{"model_version": MODEL_VERSION, "result": result}]
-        return task
-
-    def _address(self, image: Path) -> str:
-        try:
-            place = image.resolve().relative_to(self._files_root)
-        except ValueError:
-            raise UserError(
-                f"{image} is not under {self._files_root}, so Label Studio cannot show it.",
-                "Set label_studio.files_root to the server's LOCAL_FILES_DOCUMENT_ROOT, a folder above the images.",
-            ) from None
-        return f"{_LOCAL_FILES}{quote(place.as_posix(), safe='/')}"
-
-    def _serve_folders(
-        self, client: Any, project: int, addresses: Collection[str], before_write: Callable[[], None]
-    ) -> None:
-        """A local storage row for each folder that the images lie in; without one the server answers 404 for them."""
-        images = [self._files_root / unquote(address.removeprefix(_LOCAL_FILES)) for address in addresses]
-        folders = sorted({self._served_folder(image) for image in images})
-        served = {str(storage.path).rstrip("/") for storage in client.import_storage.local.list(project=project)}
-        for folder in folders:
-            if str(folder) not in served:
-                before_write()
-                client.import_storage.local.create(
-                    project=project, path=str(folder), title="fewclicks frames", use_blob_urls=True
-                )
-
-    def _served_folder(self, image: Path) -> Path:
-        """The first-level folder of the workspace that holds the image, else the image's own: as little as possible."""
-        inside = image.relative_to(self._workspace_root) if image.is_relative_to(self._workspace_root) else None
-        folder = image.parent if inside is None or len(inside.parts) < 2 else self._workspace_root / inside.parts[0]
-        if folder == self._files_root:
-            raise UserError(
-                f"{image} lies directly in {self._files_root}, from which Label Studio serves sub-folders only.",
-                "Set label_studio.files_root to a folder further up (the LOCAL_FILES_DOCUMENT_ROOT of the server).",
-            )
-        return folder
 
     # looking
 
@@ -341,111 +308,63 @@ class LabelStudioTool(LabelingTool):
     def _where(self, project: int, task: int) -> str:
         return f"{self.url}/projects/{project}/data?task={task}"
 
-    def _finer(self, client: Any, project: int, rows: Sequence[TaskRow], wanted: Collection[str]) -> dict[str, Tile]:
+    def _tasks_by_key(self, client: Any, project: int, keys: frozenset[str]) -> dict[str, list[TaskRow]]:
+        """The tasks of each key that has any, without surplus copies; several only where people answered several."""
+        rows = (row for prefix in prefixes_of(keys) for row in list_tasks(client, project, prefix))
+        return rows_by_key(client, rows, keys, _go_on)
+
+    # tiles that are painted after all
+
+    def _finer(self, client: Any, project: int, rows: Sequence[TaskRow], wanted: frozenset[str]) -> dict[str, Finer]:
         """By key, the tiles that somebody says have more than one class."""
+        asked = _asked_in_tiles(project, [row for row in rows if row.finished], wanted)
+        if not asked:
+            return {}
         several = tiles_of_several(
-            client, project, rows, _prefixes(wanted), self._options, lambda task: self._where(project, task)
+            client, project, asked, prefixes_of(wanted), self._options, lambda task: self._where(project, task)
         )
-        return {key: tile for key, tile in several.items() if key in wanted}
+        return {key: finer for key, finer in several.items() if key in wanted}
+
+    def _ask_finer(self, client: Any, painting: int | None, several: Mapping[str, Finer]) -> int:
+        """Ask of as many people as wanted to paint them, unless that has been done; returns the project."""
+        if painting is None:
+            most = max(finer.painters_wanted(()) for finer in several.values())
+            importing = self._importing(client, self._painting, most, _go_on)
+        else:
+            usual = int(client.projects.get(painting).maximum_annotations or 1)
+            importing = Importing(client, painting, usual, _go_on, self._batch)
+        for key, finer in several.items():
+            opinions = finer.painters_wanted(importing.people(key))
+            if importing.is_missing(key, opinions):
+                tile = finer.tile
+                excerpt = self._to_paint(tile)
+                shown = None if tile.predicted is None else excerpt.cut(tile.excerpt.placed(tile.shown))
+                self._files.serve(client, importing, excerpt.image, _go_on)
+                importing.add(key, opinions, self._task_of(excerpt, shown))
+        importing.finish()
+        if importing.added:
+            self._show_predictions(client, importing.project, _go_on)
+        return importing.project
 
     def _to_paint(self, tile: Tile) -> Excerpt:
         """A larger picture than the tile's; that one, should somebody have changed where the frame is."""
-        image = (self._files_root / unquote(tile.frame.removeprefix(_LOCAL_FILES))).resolve()
         try:
-            self._address(image)
-            return self._pictures.to_paint(tile.excerpt, image)
+            return self._pictures.to_paint(tile.excerpt, self._files.path(tile.frame))
         except (UserError, ValueError) as error:
             log.warning("%s is asked again with the picture of its tile: %s", tile.excerpt.key, error)
             return tile.excerpt
 
-    def _ask_finer(self, client: Any, painting: int | None, finer: dict[str, Tile]) -> int:
-        """Ask for those that are not asked for yet to be painted; returns the project."""
-        project = self._found_or_made(client, self._painting, _go_on) if painting is None else painting
-        present = self._tasks_by_key(client, project, finer.keys())
-        new = [tile for key, tile in finer.items() if key not in present]
-        if new:
-            excerpts = [self._to_paint(tile) for tile in new]
-            tasks = [
-                self._task(excerpt, None if tile.predicted is None else excerpt.cut(tile.excerpt.placed(tile.shown)))
-                for tile, excerpt in zip(new, excerpts, strict=True)
-            ]
-            self._import(client, project, tasks, excerpts, _go_on)
-            self._show_predictions(client, project, _go_on)
-        return project
 
-    def _tasks_by_key(
-        self, client: Any, project: int, keys: Collection[str], before_write: Callable[[], None] = _go_on
-    ) -> dict[str, list[TaskRow]]:
-        """The tasks of each key that has any, without surplus copies; several only where people answered several."""
-        wanted = frozenset(keys)
-        tasks: dict[str, list[TaskRow]] = {}
-        seen: set[int] = set()
-        for prefix in _prefixes(wanted):
-            for row in list_tasks(client, project, prefix):
-                key = row.data.get(KEY)
-                if isinstance(key, str) and key in wanted and row.id not in seen:
-                    seen.add(row.id)
-                    tasks.setdefault(key, []).append(row)
-        for key, copies in tasks.items():
-            if len(copies) > 1:
-                tasks[key] = _remove_surplus(client, key, copies, before_write)
-        return tasks
-
-    def _answer(self, key: str, project: int, task: dict[str, Any], annotation: dict[str, Any]) -> Answer:
-        where = self._where(project, task["id"])
-        skipped = bool(annotation.get("was_cancelled"))
-        mask, changed = None, None
-        try:
-            excerpt = excerpt_of_data(task.get("data"))
-        except ValueError as error:
-            log.warning("The annotations of %s count as skipped: %s.", where, error)
-            skipped = True
-        if not skipped:
-            predicted = _prediction_result(task, annotation.get("parent_prediction"))
-            height, width = excerpt.inside.shape
-            reading = read_result(annotation.get("result"), predicted, height, width, self._ids, self._background)
-            mask, changed = excerpt.placed(reading.mask), reading.changed_regions
-            if reading.problems:
-                log.warning("Parts of %s, annotation %s, were left out: %s", where, annotation["id"], reading.problems)
-        return Answer(
-            key=key,
-            annotation=str(annotation["id"]),
-            annotator=_annotator(annotation),
-            mask=mask,
-            skipped=skipped,
-            seconds=float(annotation.get("lead_time") or 0.0),
-            finished_at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
-            changed_regions=changed,
-            raw={**annotation, "task": task["id"], "project": project},
-        )
+def _complete(copies: Sequence[TaskRow]) -> bool:
+    """Whether the tasks of one key have answers of as many different people as were asked."""
+    people = {person for row in copies for person in row.annotators}
+    # an answer whose annotator has been removed from the server has no id, and counts as one
+    opinions = max(len(people), any(row.finished for row in copies))
+    return opinions >= max(row.overlap for row in copies)
 
 
-def _remove_surplus(
-    client: Any, key: str, copies: Sequence[TaskRow], before_write: Callable[[], None]
-) -> list[TaskRow]:
-    """Of several tasks with one key keep those with annotations, or else the oldest; delete the others.
-
-    Each is looked at once more just before: one that somebody works on or has answered meanwhile stays.
-    """
-    answered = [row for row in copies if row.finished]
-    kept = answered or [min(copies, key=lambda row: row.id)]
-    for row in copies:
-        if row in kept:
-            continue
-        task = task_or_none(client, row.id)
-        if task is None or (task.get("data") or {}).get(KEY) != key:
-            continue
-        if task.get("annotations") or task.get("drafts"):
-            kept.append(row)
-            continue
-        before_write()
-        delete_task(client, row.id)
-    return sorted(kept, key=lambda row: row.id)
-
-
-def _annotator(annotation: dict[str, Any]) -> str:
-    by = annotation.get("completed_by")
-    return str(by.get("email") or by.get("id")) if isinstance(by, dict) else str(by)
+def _asked_in_tiles(project: int, rows: Sequence[TaskRow], wanted: frozenset[str]) -> list[Asked]:
+    return [Asked(project, row, wanted.intersection(tile_keys(row.data))) for row in rows]
 
 
 def _prediction(question: Question, excerpt: Excerpt) -> MaskArray | None:
@@ -463,33 +382,3 @@ def _granularity(key: str) -> Granularity | None:
         return Sample.parse(key.rpartition("/")[2]).granularity
     except ValueError:
         return None
-
-
-def _prediction_result(task: dict[str, Any], parent: Any) -> Any:
-    """The regions that the annotator was shown: the prediction the annotation began with, else the first."""
-    predictions = [p for p in task.get("predictions") or [] if isinstance(p, dict)]
-    began_with = [p for p in predictions if p.get("id") == parent] or predictions[:1]
-    return began_with[0].get("result") if began_with else None
-
-
-def _prefixes(keys: Collection[str]) -> list[str | None]:
-    """Parts of keys by which the server narrows a listing (video/round/); [None], everything, if they cannot help."""
-    prefixes = {key.rpartition("/")[0] + "/" if "/" in key else "" for key in keys}
-    # only letters that every database compares alike; more prefixes than this cost more than one full listing
-    safe = all(p and _PREFIX_CHARACTERS.issuperset(p) for p in prefixes)
-    return sorted(prefixes) if safe and len(prefixes) <= _MANY_PREFIXES else [None]  # type: ignore[return-value]
-
-
-def _chunks(tasks: Sequence[dict[str, Any]], most_bytes: int) -> Iterator[list[dict[str, Any]]]:
-    """Consecutive tasks whose JSON stays under `most_bytes`, at least one per chunk."""
-    chunk: list[dict[str, Any]] = []
-    size = 0
-    for task in tasks:
-        length = len(json.dumps(task))
-        if chunk and size + length > most_bytes:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(task)
-        size += length
-    if chunk:
-        yield chunk

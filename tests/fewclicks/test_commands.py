@@ -18,7 +18,7 @@ from workspace.facts import Facts
 from workspace.files import write_image
 from workspace.layout import Layout
 
-COMMANDS = ["init", "add", "run", "status", "pull", "export", "serve", "doctor", "deploy", "demo"]
+COMMANDS = ["init", "add", "run", "status", "pull", "people", "export", "serve", "doctor", "deploy", "demo"]
 
 
 @pytest.fixture
