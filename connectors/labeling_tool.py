@@ -30,6 +30,21 @@ class Question:
     prediction: MaskArray | None = None
     model: str = ""  # fingerprint of what made the prediction
     superpixels: Path | None = None  # .npy of the frame's superpixel ids, (height, width) int32; for a superpixel only
+    opinions: int = 1  # how many different people are asked
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What an answer really cost, counted in the annotator's browser; modelled clicks are something else.
+
+    `clicks`: presses of a mouse button, Submit included;  `keys`: keys pressed;  `active_seconds`: time in which
+    something was pressed or moved within the last 5 s;  `wall_seconds`: time since the task was opened.
+    """
+
+    clicks: int
+    keys: int
+    active_seconds: float
+    wall_seconds: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +52,7 @@ class Answer:
     """One finished annotation of one question.
 
     `mask`: (height, width) uint8, 255 where the annotator said nothing or the sample does not reach; None if skipped.
+    `seconds`: time with the task open.
     `changed_regions`: how many regions the annotator drew, changed or removed; None if the tool cannot tell.
     `raw` is the tool's own record, kept as it came.
     """
@@ -49,12 +65,13 @@ class Answer:
     seconds: float
     finished_at: str  # ISO 8601, UTC
     changed_regions: int | None = None
+    effort: Effort | None = None  # None where nobody counted
     raw: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Which of the asked keys have a finished answer (skipped counts), are open, or are gone from the tool."""
+    """Which of the asked keys have all the opinions asked for (skipped counts), are open, or are gone from the tool."""
 
     answered: frozenset[str]
     open: frozenset[str]
@@ -74,6 +91,9 @@ class LabelingTool(Protocol):
     def push(self, questions: Iterable[Question], before_write: Callable[[], None]) -> int:
         """Ask; a key that is already there is skipped, surplus copies of a key are removed. Returns how many are new.
 
+        A key that is there already, but was asked of fewer people than `opinions`, is opened for one who has not
+        answered it yet; it is never closed for somebody.
+
         `before_write` is called immediately before every write to the outside; it raises if we must not go on.
         """
 
@@ -81,7 +101,7 @@ class LabelingTool(Protocol):
         """How far people are. A key that was deleted by hand is `gone`."""
 
     def pull(self, keys: Collection[str]) -> Iterator[Answer]:
-        """Every finished answer to these keys, in order of annotation id; several per key if several answered."""
+        """Every finished answer to these keys; several per key if several answered, those in order of annotation id."""
 
     def link(self, keys: Collection[str]) -> str:
         """Where a person clicks to answer these; an address or a sentence."""

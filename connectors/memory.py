@@ -18,9 +18,11 @@ from connectors.labeling_tool import Answer, LabelingTool, Progress, Question
 from workspace.mask import UNKNOWN, MaskArray
 from workspace.sample import Granularity, Sample
 
+_COMPLETE = "opinions <= (SELECT count(DISTINCT annotator) FROM annotation WHERE annotation.key = task.key)"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS task (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, question TEXT NOT NULL, prediction BLOB);
+    id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, question TEXT NOT NULL, prediction BLOB,
+    opinions INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS annotation (
     id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, annotator TEXT NOT NULL, mask BLOB,
     seconds REAL NOT NULL, finished_at TEXT NOT NULL, changed_regions INTEGER);
@@ -55,11 +57,15 @@ class MemoryTool(LabelingTool):
         new = 0
         for question in questions:
             with self._transaction() as db:
-                if db.execute("SELECT 1 FROM task WHERE key = ?", [question.key]).fetchone():
+                found = db.execute("SELECT opinions FROM task WHERE key = ?", [question.key]).fetchone()
+                if found is not None:
+                    if found[0] < question.opinions:
+                        before_write()
+                        db.execute("UPDATE task SET opinions = ? WHERE key = ?", [question.opinions, question.key])
                     continue
                 before_write()
-                row = [question.key, _question_to_json(question), _pack(question.prediction)]
-                db.execute("INSERT INTO task (key, question, prediction) VALUES (?, ?, ?)", row)
+                row = [question.key, _question_to_json(question), _pack(question.prediction), question.opinions]
+                db.execute("INSERT INTO task (key, question, prediction, opinions) VALUES (?, ?, ?, ?)", row)
                 db.execute("INSERT INTO asked (key) VALUES (?)", [question.key])
                 new += 1
         return new
@@ -68,7 +74,7 @@ class MemoryTool(LabelingTool):
         self._play_automatically()
         with self._transaction() as db:
             present = {key for (key,) in db.execute("SELECT key FROM task")}
-            done = {key for (key,) in db.execute("SELECT key FROM annotation")}
+            done = {key for (key,) in db.execute(f"SELECT key FROM task WHERE {_COMPLETE}")}  # noqa: S608
         wanted = frozenset(keys)
         return Progress(wanted & present & done, wanted & (present - done), wanted - present)
 
@@ -124,16 +130,20 @@ class MemoryTool(LabelingTool):
             db.execute("DELETE FROM annotation WHERE key = ?", [key])
 
     def play(self, annotator: Callable[[Question], MaskArray | None], name: str = "simulated") -> int:
-        """Answer every open question by `annotator` (None skips), oldest first. Returns how many."""
-        waiting = self.open_questions()
+        """`name` answers every open question that they have not answered yet (None skips), oldest first. How many."""
+        waiting = self.open_questions(name)
         for question in waiting:
             self._add_annotation(question, annotator(question), name, 0.0)
         return len(waiting)
 
-    def open_questions(self) -> list[Question]:
-        """Asked, not deleted, not answered; in the order in which they were asked."""
+    def open_questions(self, annotator: str = "") -> list[Question]:
+        """Asked, not deleted, with fewer opinions than asked for; in the order in which they were asked.
+
+        `annotator`: without those that this one has answered already.
+        """
+        query = f"SELECT key FROM task WHERE NOT {_COMPLETE} AND key NOT IN (SELECT key FROM annotation"  # noqa: S608
         with self._transaction() as db:
-            rows = db.execute("SELECT key FROM task WHERE key NOT IN (SELECT key FROM annotation) ORDER BY id")
+            rows = db.execute(f"{query} WHERE annotator = ?) ORDER BY id", [annotator])
             keys = [key for (key,) in rows]
         return [self.question(key) for key in keys]
 
@@ -213,6 +223,7 @@ def _question_to_json(question: Question) -> str:
             "height": question.height,
             "width": question.width,
             "model": question.model,
+            "opinions": question.opinions,
             "superpixels": None if question.superpixels is None else str(question.superpixels),
         }
     )

@@ -28,6 +28,7 @@ def run(
 
     Example: fewclicks run street --watch --every 30
     """
+    import contextlib
     import time
 
     from rich.console import Console
@@ -35,7 +36,7 @@ def run(
     from flows.asking import ask_again
     from flows.context import open_context
     from flows.embedded import use_embedded
-    from flows.tools import label_studio_tool
+    from flows.tools import label_studio_tool, listen_to_label_studio, webhook_alarm
     from workspace.errors import ToolUnavailable, UserError
     from workspace.layout import Layout
 
@@ -51,17 +52,24 @@ def run(
         for line in ask_again(context):
             console.print(line, highlight=False, markup=False)
     use_embedded(layout.prefect_home)
-    while True:
-        try:
-            finished = _advance_all(context, console)
-        except ToolUnavailable as error:
-            if not watch:
-                raise
-            console.print(f"[yellow]{error}[/] Trying again in {every:g} s.")
-            finished = False
-        if finished or not watch:
-            return
-        time.sleep(every)
+    with contextlib.ExitStack() as stack:
+        alarm = stack.enter_context(webhook_alarm(layout, config)) if watch and config.label_studio.webhook else None
+        while True:
+            try:
+                finished = _advance_all(context, console)
+                if alarm is not None:
+                    listen_to_label_studio(layout, config, tool)
+            except ToolUnavailable as error:
+                if not watch:
+                    raise
+                console.print(f"[yellow]{error}[/] Trying again in {every:g} s.")
+                finished = False
+            if finished or not watch:
+                return
+            if alarm is None:
+                time.sleep(every)
+            else:
+                alarm.wait(every)
 
 
 def _advance_all(context: Context, console: object) -> bool:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from functools import lru_cache, partial
 
 import numpy as np
 
 from connectors.labeling_tool import Answer, Question
 from flows.context import Context
-from flows.labels import label_payload
+from flows.labels import label_payload, labels_from_events
+from flows.people import one_per_person, reliability_of
 from flows.rounds import IMPORTED_MODEL, asked_in, shown_model
 from flows.superpixel_files import superpixel_file, superpixel_ids
-from selection.clicks import correcting_clicks, drawing_clicks
+from quality.agreement import disagreement
+from selection.clicks import correcting_clicks, drawing_clicks, frame_clicks
 from workspace.errors import UserError
 from workspace.facts import Lease, NewEvent
 from workspace.files import fingerprint, read_mask, write_image, write_json
@@ -53,7 +56,8 @@ def wait(context: Context, lease: Lease) -> bool:
         for key in sorted(progress.gone)
         if keys[key].key not in labeled
     ]
-    if progress.open:
+    asked_more = ask_where_people_disagree(context, lease, {k: keys[k] for k in progress.answered})
+    if progress.open or asked_more:
         if withdrawn:
             lease.record(withdrawn)
         return False
@@ -61,12 +65,65 @@ def wait(context: Context, lease: Lease) -> bool:
     return True
 
 
+def ask_where_people_disagree(context: Context, lease: Lease, answered: Mapping[str, Sample]) -> int:
+    """Ask one more person about each answered sample on which people disagree too much; returns about how many.
+
+    Each sample is judged once per number of opinions; the judgement is an `agreement` event. Killed between the asking
+    and the event it judges again and asks nobody twice: a tool opens a question for as many people as it is told, once.
+    """
+    unsettled = to_be_judged(context, lease.video, lease.round, answered)
+    if not unsettled:
+        return 0
+    rules = context.config.labeling
+    asked_before = {
+        (event.payload["sample"], event.payload["opinions"])
+        for event in context.facts.events(lease.video, "agreement")
+        if event.round == lease.round and event.payload["asked_more"]
+    }
+    lease.record(collect(context, lease, unsettled))
+    labels = labels_from_events(e for e in context.facts.events(lease.video, "label") if e.round == lease.round)
+    folder, judged, more = context.layout.video(lease.video), [], []
+    for sample in unsettled.values():
+        of_sample = one_per_person([label for label in labels if label.sample == sample])
+        masks = [read_mask(folder / label.file) for label in of_sample if label.file is not None]
+        differing, opinions = disagreement(masks), len(of_sample)
+        again = (
+            sample.key,
+            opinions,
+        ) in asked_before  # the tool counts as an opinion what we do not: never wait for it
+        ask = differing > rules.max_disagreement and opinions < rules.overlap + rules.extra_opinions and not again
+        if ask:
+            more.append((sample, opinions + 1))
+        payload = {"sample": sample.key, "opinions": opinions, "disagreement": round(differing, 4), "asked_more": ask}
+        named = f"agreement/{lease.video}/{lease.round}/{sample.key}/{opinions}/{ask}"
+        judged.append(NewEvent("agreement", payload, named))
+    video = context.facts.video(lease.video).video
+    model = shown_model(context.facts, lease.video, lease.round)
+    questions = _questions(context, video, lease.round, [sample for sample, _ in more], model)
+    wanted = dict(more)
+    context.tool.push((replace(q, opinions=wanted[q.sample]) for q in questions), lease.check)
+    lease.record(judged)
+    return len(more)
+
+
+def to_be_judged(context: Context, video: str, round_number: int, answered: Mapping[str, Sample]) -> dict[str, Sample]:
+    """Of the answered samples those not yet judged, whether people agree; none where that does not matter."""
+    if context.config.labeling.overlap < 2 or context.config.labeling.extra_opinions < 1:
+        return {}
+    settled = {
+        event.payload["sample"]
+        for event in context.facts.events(video, "agreement")
+        if event.round == round_number and not event.payload["asked_more"]
+    }
+    return {key: sample for key, sample in answered.items() if sample.key not in settled}
+
+
 def pull(context: Context, lease: Lease) -> bool:
     """Store every answer of the round, then fit; or select again if nobody labeled anything so far."""
-    events = collect(context, lease)
-    labeled = any(event.payload["known_pixels"] for event in events) or any(
-        event.payload["known_pixels"] for event in context.facts.events(lease.video, "label")
-    )
+    lease.record(collect(context, lease))
+    labeled = any(event.payload["known_pixels"] for event in context.facts.events(lease.video, "label"))
+    found = reliability_of(context.layout.videos, context.facts, lease.video, len(context.config.project.classes))
+    events = [NewEvent("reliability", {"annotators": found})] if found else []
     if labeled:
         lease.commit(State.FITTING, lease.round, events)
     else:
@@ -74,12 +131,15 @@ def pull(context: Context, lease: Lease) -> bool:
     return True
 
 
-def collect(context: Context, lease: Lease) -> list[NewEvent]:
-    """Write masks and raw records of the answers that are in, and return the events that make them facts."""
+def collect(context: Context, lease: Lease, only: Mapping[str, Sample] | None = None) -> list[NewEvent]:
+    """Write masks and raw records of the answers that are in, and return the events that make them facts.
+
+    `only`: the samples to look at, by key; all of the round by default.
+    """
     video = context.facts.video(lease.video).video
     samples = asked_in(context.facts, lease.video, lease.round)
     model = shown_model(context.facts, lease.video, lease.round)
-    keys = {question_key(lease.video, lease.round, sample): sample for sample in samples}
+    keys = {question_key(lease.video, lease.round, sample): sample for sample in samples} if only is None else only
     events = []
     lease.check()
     for number, answer in enumerate(context.tool.pull(list(keys)), start=1):
@@ -109,6 +169,7 @@ def _questions(
             prediction=shown(sample.frame),
             model=model,
             superpixels=superpixel_file(context, video, sample),
+            opinions=context.config.labeling.overlap,
         )
 
 
@@ -140,6 +201,9 @@ def _store(context: Context, video: Video, round_number: int, sample: Sample, an
         if shown is None:
             shown = np.full_like(mask, UNKNOWN)
         drawing = drawing_clicks(mask, len(context.config.project.classes), sample, ids)
+        if sample.superpixel is not None and len(np.unique(mask[mask != UNKNOWN])) > 1:
+            # one click said that it has several classes, and then they were painted
+            drawing = 1 + frame_clicks(mask, len(context.config.project.classes))
         clicks = {
             "drawing": drawing,
             "correcting": correcting_clicks(shown, mask, mask != UNKNOWN, drawing),
@@ -151,8 +215,11 @@ def _store(context: Context, video: Video, round_number: int, sample: Sample, an
         "clicks": clicks,
         "changed_regions": answer.changed_regions,
         "finished_at": answer.finished_at,
+        "effort": None if answer.effort is None else asdict(answer.effort),
     }
-    return NewEvent("label", payload, dedupe=f"label/{answer.key}/{answer.annotation}/{content}")
+    # an effort that was counted after the answer had been pulled makes a new version of it
+    counted = "" if answer.effort is None else f"/{fingerprint(asdict(answer.effort))[:8]}"
+    return NewEvent("label", payload, dedupe=f"label/{answer.key}/{answer.annotation}/{content}{counted}")
 
 
 def pull_early(context: Context) -> Iterator[str]:

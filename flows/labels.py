@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,14 +62,25 @@ def labels_from_events(events: Iterable[Event]) -> list[Label]:
     ]
 
 
+def by_majority(labels: Sequence[Label], masks: Sequence[MaskArray]) -> MaskArray:
+    """One mask from those of one sample, pixel by pixel; `labels` (whose they are) does not matter."""
+    return majority(masks)
+
+
 class LabelSet(Mapping[int, MaskArray]):
     """Frame index -> (H, W) uint8, 255 where nobody labeled. Annotations that know no pixel leave their frame out.
 
-    Several annotations of one sample are consolidated by pixel-wise majority; later rounds win where they know more.
+    Several annotations of one sample are consolidated by `consolidate`; later rounds win where they know more.
     """
 
-    def __init__(self, folder: Path, labels: Iterable[Label]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        labels: Iterable[Label],
+        consolidate: Callable[[Sequence[Label], Sequence[MaskArray]], MaskArray] = by_majority,
+    ) -> None:
         self._folder = folder
+        self._consolidate = consolidate
         self._of_frame: dict[int, dict[tuple[int, str], list[Label]]] = {}
         for label in labels:
             if label.file is not None and label.known_pixels > 0:
@@ -89,7 +100,7 @@ class LabelSet(Mapping[int, MaskArray]):
             merged: MaskArray | None = None
             for key in sorted(samples):
                 masks = [read_mask(self._folder / str(label.file)) for label in samples[key]]
-                mask = majority(masks) if len(masks) > 1 else masks[0]
+                mask = self._consolidate(samples[key], masks) if len(masks) > 1 else masks[0]
                 merged = mask if merged is None else np.where(mask == UNKNOWN, merged, mask).astype(np.uint8)
             assert merged is not None
             self._recent[frame] = merged

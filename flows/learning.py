@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from flows.context import Context, beating
 from flows.flow_method import flow_method
 from flows.frame_files import FlowFiles, FrameFiles, ScratchFiles
-from flows.labels import LabelSet, labels_from_events
+from flows.labels import LabelSet, by_majority, labels_from_events
+from flows.people import estimate_people, uses_reliability
 from flows.rounds import stop_reason
 from propagation.devices import use_threads
 from propagation.estimate import estimated_miou
@@ -47,6 +48,7 @@ def fit(context: Context, lease: Lease) -> bool:
         context.config.segmenter.model_dump(),
         context.config.propagation.model_dump(),
         context.config.project.class_names,
+        context.config.labeling.consolidation,
     )
     path = context.layout.model(video.id, model)
     if not path.exists():
@@ -143,7 +145,10 @@ def read_probabilities(
 
 
 def _labels(context: Context, video: Video) -> LabelSet:
-    return LabelSet(context.layout.video(video.id), labels_from_events(context.facts.events(video.id, "label")))
+    folder, rules = context.layout.video(video.id), context.config
+    labels = labels_from_events(context.facts.events(video.id, "label"))
+    people = estimate_people(folder, labels, len(rules.project.classes)) if uses_reliability(rules.labeling) else None
+    return LabelSet(folder, labels, by_majority if people is None else people.consolidate)
 
 
 def flow_files(context: Context, video: Video, frames: FrameFiles) -> FlowFiles:

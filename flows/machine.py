@@ -78,5 +78,7 @@ def has_work(context: Context, row: VideoState) -> bool:
         return stop_reason(context.facts, row.video, row.round, context.config.stopping) is None
     if row.state is not State.WAITING:
         return True
-    samples = asked_in(context.facts, row.video.id, row.round)
-    return not context.tool.progress([question_key(row.video.id, row.round, s) for s in samples]).open
+    samples = {question_key(row.video.id, row.round, s): s for s in asked_in(context.facts, row.video.id, row.round)}
+    progress = context.tool.progress(list(samples))
+    answered = {key: samples[key] for key in progress.answered}
+    return not progress.open or bool(asking.to_be_judged(context, row.video.id, row.round, answered))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from connectors.label_studio.server import running_server
 from connectors.label_studio.tool import LabelStudioTool
+from connectors.label_studio.webhook import Alarm, register, stored_secret
 from workspace.config import Config
 from workspace.errors import UserError
 from workspace.layout import Layout
@@ -33,6 +34,7 @@ def label_studio_address(layout: Layout, config: Config) -> tuple[str, str]:
 
 def label_studio_tool(layout: Layout, config: Config) -> LabelStudioTool:
     url, token = label_studio_address(layout, config)
+    server = running_server(layout.root)
     root = config.label_studio.files_root
     return LabelStudioTool(
         url,
@@ -42,7 +44,25 @@ def label_studio_tool(layout: Layout, config: Config) -> LabelStudioTool:
         background=config.project.background,
         files_root=layout.root if root is None else (layout.root / root).resolve(),
         workspace_root=layout.root,
+        tiles=config.label_studio.tiles,
+        tile_patches=config.label_studio.tile_patches,
+        people_url=None if server is None or server.url != url else server.people_url,
+        effort_file=layout.effort_file,
     )
+
+
+def webhook_alarm(layout: Layout, config: Config) -> Alarm:
+    """Listens for Label Studio's calls at `label_studio.webhook`; a context manager."""
+    assert config.label_studio.webhook is not None
+    return Alarm(config.label_studio.webhook, stored_secret(layout.webhook_secret_file))
+
+
+def listen_to_label_studio(layout: Layout, config: Config, tool: LabelStudioTool) -> None:
+    """Have Label Studio call `label_studio.webhook`, once there are projects; repeated it changes nothing."""
+    for project in (tool.project_id(), tool.tiles_project_id()):
+        if project is not None and config.label_studio.webhook is not None:
+            url, token = label_studio_address(layout, config)
+            register(url, token, project, config.label_studio.webhook, stored_secret(layout.webhook_secret_file))
 
 
 def _read_secret(path: Path) -> str:

@@ -87,6 +87,8 @@ def make_label_studio_tool(label_studio_server: LabelStudioServer) -> Callable[.
         url: str | None = None,
         api_key: str | None = None,
         batch: int = 100,
+        tiles: int = 20,
+        tile_patches: bool = False,
     ) -> LabelStudioTool:
         root = label_studio_server.workspace_root
         return LabelStudioTool(
@@ -99,6 +101,8 @@ def make_label_studio_tool(label_studio_server: LabelStudioServer) -> Callable[.
             workspace_root=root,
             project_file=project_file,
             batch=batch,
+            tiles=tiles,
+            tile_patches=tile_patches,
         )
 
     return make

@@ -72,6 +72,13 @@ class SelectionConfig(Section):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
+class LabelingConfig(Section):
+    overlap: Annotated[int, Field(ge=1, le=5)] = 1  # different people asked about each sample
+    extra_opinions: Annotated[int, Field(ge=0, le=5)] = 1  # more of them, one by one, where people disagree
+    max_disagreement: Annotated[float, Field(ge=0, le=1)] = 0.1  # share of the pixels labeled
+    consolidation: Literal["reliability", "majority"] = "reliability"
+
+
 class StoppingConfig(Section):
     rounds: PositiveInt = 10
     clicks: PositiveInt | None = None
@@ -138,6 +145,10 @@ class LabelStudioConfig(Section):
     url: str | None = None  # null: the server that `fewclicks serve` started
     api_key_file: str | None = None  # mode 600; the environment variable LABEL_STUDIO_API_KEY comes first
     files_root: str | None = None  # LOCAL_FILES_DOCUMENT_ROOT of that server; null: the workspace folder
+    tiles: Annotated[int, Field(ge=1, le=60)] = 20  # superpixels per task
+    tile_patches: bool = False  # ask for one class per patch in tiles too, and to draw only those of several
+    count_clicks: bool = False  # `fewclicks serve` counts clicks and active seconds, through a proxy of its own
+    webhook: str | None = None  # http address at which Label Studio reaches `fewclicks run --watch`; null: none
 
 
 class LeaseConfig(Section):
@@ -148,6 +159,7 @@ class Config(Section):
     project: ProjectConfig
     frames: FramesConfig = FramesConfig()
     selection: SelectionConfig = SelectionConfig()
+    labeling: LabelingConfig = LabelingConfig()
     stopping: StoppingConfig = StoppingConfig()
     segmenter: SegmenterConfig = SegmenterConfig()
     propagation: PropagationConfig = PropagationConfig()

@@ -54,6 +54,16 @@ class Layout:
         """Address and credentials of the server that `fewclicks serve` started; mode 600."""
         return self.label_studio_data / "server.json"
 
+    @property
+    def webhook_secret_file(self) -> Path:
+        """What a call of Label Studio's webhook must show; mode 600."""
+        return self.label_studio_data / "webhook-secret"
+
+    @property
+    def effort_file(self) -> Path:
+        """Clicks and seconds of answers, as the proxy of `fewclicks serve` counted them."""
+        return self.label_studio_data / "effort.jsonl"
+
     def video(self, video: str) -> Path:
         if not VIDEO_ID.fullmatch(video):
             raise ValueError(f"video id {video!r} is not a slug")

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import numpy as np
 
-from connectors.label_studio.client import connected, is_loopback, list_tasks, task_or_none
+from connectors.label_studio.client import TaskRow, connected, is_loopback, list_tasks, task_or_none
+from connectors.label_studio.excerpts import KEY, Excerpt, excerpt_of_data
 from connectors.label_studio.labeling_config import class_ids, label_texts
 from connectors.label_studio.regions import CHANGED, MANUAL, UNTOUCHED, brush_region, read_result
-from connectors.label_studio.tool import KEY
+from connectors.label_studio.tiles import (
+    CANNOT_TELL,
+    SEVERAL,
+    TILES,
+    tile_answers,
+    tile_choice,
+    tile_of_data,
+    tile_options,
+)
 from connectors.labeling_tool import Question
 from workspace.config import ClassConfig
 from workspace.errors import UserError
+from workspace.files import write_array
 from workspace.mask import UNKNOWN, MaskArray
-from workspace.sample import Sample
 
 
 class LabelStudioAnnotator:
-    """Answers the open tasks of one project, the oldest first.
+    """Answers the open tasks of one project, of either kind, the oldest first.
+
+    As the user `person` (an id), else as the token's.
+    In tiles it chooses the class if the answer has one, and "more than one class" if several.
 
     It loads each image from the server first, as a browser would (UserError if the server does not deliver it), and
     begins with the shown prediction: untouched regions keep the origin "prediction", changed ones become
@@ -30,22 +44,31 @@ class LabelStudioAnnotator:
     """
 
     def __init__(
-        self, url: str, api_key: str, project: int, classes: tuple[ClassConfig, ...], background: str | None = None
+        self,
+        url: str,
+        api_key: str,
+        project: int,
+        classes: tuple[ClassConfig, ...],
+        background: str | None = None,
+        person: int | None = None,
     ) -> None:
         names = [c.name for c in classes]
         self.url = url.rstrip("/")
         self._api_key = api_key
         self._project = project
+        self._person = person
         self._labels = label_texts(names)
         self._ids = class_ids(names)
+        self._options = tile_options(names)
         self._background = None if background is None else names.index(background)
 
     def play(self, annotator: Callable[[Question], MaskArray | None], limit: int | None = None) -> int:
         """Answer every open task, or the first `limit`, by `annotator` (None skips the task). Returns how many."""
         with connected(self.url, self._api_key) as client:
-            rows = [r for r in list_tasks(client, self._project) if KEY in r.data and not r.finished][:limit]
+            person = int(client.users.whoami().id) if self._person is None else self._person
+            rows = [r for r in list_tasks(client, self._project) if KEY in r.data and is_open_for(r, person)]
             done = 0
-            for row in rows:
+            for row in rows[:limit]:
                 task = task_or_none(client, row.id)
                 if task is not None:
                     self._answer(client, task, annotator)
@@ -54,36 +77,51 @@ class LabelStudioAnnotator:
 
     def _answer(self, client: Any, task: dict[str, Any], annotator: Callable[[Question], MaskArray | None]) -> None:
         began = time.monotonic()
-        self._load_image(task["data"]["image"])
         shown = (task.get("predictions") or [None])[0]
-        question = self._question(task["data"], None if shown is None else shown["result"])
-        mask = annotator(question)
+        predicted = None if shown is None else shown["result"]
+        answering = self._choices if TILES in task["data"] else self._regions
+        result = answering(task["data"], predicted, annotator)
         fields: dict[str, Any] = {"lead_time": round(time.monotonic() - began, 3)}
+        if self._person is not None:
+            fields["completed_by"] = self._person
         if shown is not None:
             fields["parent_prediction"] = shown["id"]
-        if mask is None:
+        if result is None:
             client.annotations.create(id=task["id"], result=[], was_cancelled=True, **fields)
         else:
-            result = corrected_regions(question.prediction, mask, self._labels, self._background)
             client.annotations.create(id=task["id"], result=result, **fields)
 
-    def _question(self, data: dict[str, Any], predicted: Any) -> Question:
-        height, width = int(data["height"]), int(data["width"])
-        prediction = None
+    def _regions(
+        self, data: dict[str, Any], predicted: Any, annotator: Callable[[Question], MaskArray | None]
+    ) -> list[dict[str, Any]] | None:
+        """What is painted; None if the question is skipped."""
+        excerpt = excerpt_of_data(data)
+        self._load_image(excerpt.image)
+        height, width = excerpt.inside.shape
+        shown = None
         if predicted is not None:
-            prediction = read_result(predicted, predicted, height, width, self._ids, self._background).mask
-        return Question(
-            key=data[KEY],
-            video=data["video"],
-            video_name=data["video_name"],
-            round=int(data["round"]),
-            sample=Sample.parse(data["sample"]),
-            image=Path(data["image"]),
-            height=height,
-            width=width,
-            prediction=prediction,
-            model=data["model"],
-        )
+            shown = read_result(predicted, predicted, height, width, self._ids, self._background).mask
+        with _question(excerpt, None if shown is None else excerpt.placed(shown)) as question:
+            mask = annotator(question)
+        return None if mask is None else corrected_regions(shown, excerpt.cut(mask), self._labels, self._background)
+
+    def _choices(
+        self, data: dict[str, Any], predicted: Any, annotator: Callable[[Question], MaskArray | None]
+    ) -> list[dict[str, Any]]:
+        """What is chosen for each tile: "can't tell" where the question is skipped or nothing is said about it."""
+        before = tile_answers(predicted, self._options)
+        result = []
+        for index, part in enumerate(data[TILES]):
+            tile = tile_of_data(part)
+            self._load_image(tile.excerpt.image)
+            shown = tile.excerpt.placed(tile.shown)
+            with _question(tile.excerpt, None if tile.predicted is None else shown) as question:
+                mask = annotator(question)
+            said = set() if mask is None else set(np.unique(tile.excerpt.cut(mask)[tile.excerpt.inside]).tolist())
+            answer = CANNOT_TELL if said <= {UNKNOWN} else SEVERAL if len(said) > 1 else said.pop()
+            origin = MANUAL if index not in before else UNTOUCHED if before[index] == answer else CHANGED
+            result.append(tile_choice(index, self._options[answer], origin))
+        return result
 
     def _load_image(self, address: str) -> None:
         with httpx.Client(timeout=60, trust_env=not is_loopback(self.url)) as http:
@@ -98,6 +136,36 @@ class LabelStudioAnnotator:
         """As the SDK would send it: a personal token is exchanged for a short-lived one."""
         with connected(self.url, self._api_key) as client:
             return str(client._client_wrapper.get_headers()["Authorization"])
+
+
+def is_open_for(row: TaskRow, person: int) -> bool:
+    """Whether Label Studio would still show this task to this person: wanted by more people, and not theirs yet."""
+    people = len(row.annotators) or row.finished
+    return people < row.overlap and person not in row.annotators
+
+
+@contextmanager
+def _question(excerpt: Excerpt, prediction: MaskArray | None) -> Iterator[Question]:
+    """The question as it was asked. The superpixels' file lasts as long: this one has its number, all others -1."""
+    with TemporaryDirectory() as folder:
+        superpixels = None
+        if excerpt.sample.superpixel is not None:
+            superpixels = Path(folder) / "superpixels.npy"
+            inside = excerpt.filled(0) == 0
+            write_array(superpixels, np.where(inside, np.int32(excerpt.sample.superpixel[1]), np.int32(-1)))
+        yield Question(
+            key=excerpt.key,
+            video=excerpt.video,
+            video_name=excerpt.video_name,
+            round=excerpt.round,
+            sample=excerpt.sample,
+            image=Path(excerpt.image),
+            height=excerpt.height,
+            width=excerpt.width,
+            prediction=prediction,
+            model=excerpt.model,
+            superpixels=superpixels,
+        )
 
 
 def corrected_regions(

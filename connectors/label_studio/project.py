@@ -76,9 +76,12 @@ def find_project(client: Any, url: str, path: Path) -> Any | None:
 
 
 def find_or_create_project(
-    client: Any, url: str, path: Path, title: str, config: str, before_write: Callable[[], None]
+    client: Any, url: str, path: Path, title: str, config: str, before_write: Callable[[], None], opinions: int = 1
 ) -> Any:
     """Our project, made if there never was one, with the labeling configuration `config`.
+
+    `opinions`: how many people a new project asks about each task; of one that exists it stays, as changing it would
+    open the finished tasks of earlier rounds again. A skip counts as an opinion, so nobody is asked in their place.
 
     Whoever created one looks again afterwards: the one with the lowest id is ours, the others, empty still, are
     deleted. They come from another process, or from the server itself, which repeats a request when its SQLite was
@@ -90,7 +93,12 @@ def find_or_create_project(
         before_write()
         description = f"Made by fewclicks. Please keep this line: {record.marker}"
         mine = client.projects.create(
-            title=title, label_config=config, description=description, sampling="Sequential sampling"
+            title=title,
+            label_config=config,
+            description=description,
+            sampling="Sequential sampling",
+            maximum_annotations=opinions,
+            skip_queue="IGNORE_SKIPPED",
         )
         project, *surplus = _marked(client, record.marker) or [client.projects.get(mine.id)]
         for other in surplus:

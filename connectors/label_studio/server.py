@@ -54,6 +54,7 @@ class RunningServer:
     started: float
     owner: int
     owner_started: float
+    people_url: str = ""  # where annotators go, if not to `url`: the proxy that counts clicks
 
 
 def running_server(workspace_root: Path) -> RunningServer | None:
@@ -187,6 +188,12 @@ class LabelStudioServer:
         except BaseException:
             self.stop()
             raise
+
+    def announce(self, people_url: str) -> None:
+        """Let others know that annotators go through the proxy at this address."""
+        path = Layout(self.workspace_root).label_studio_state
+        state = json.loads(path.read_bytes()) | {"people_url": people_url}
+        write_bytes(path, json.dumps(state).encode(), mode=0o600)
 
     def wait(self, timeout_s: float | None = None) -> int | None:
         """The exit code once the server has ended by itself; None if it still runs after `timeout_s`."""

@@ -2,41 +2,75 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from connectors.label_studio.client import TaskRow, connected, delete_task, list_tasks, project_or_none, task_or_none
-from connectors.label_studio.labeling_config import class_ids, label_texts, labeling_config
+import numpy as np
+
+from connectors.label_studio.annotated import Asked, read_annotations
+from connectors.label_studio.client import TaskRow, connected, list_tasks, project_or_none
+from connectors.label_studio.effort import Efforts
+from connectors.label_studio.excerpts import Excerpt
+from connectors.label_studio.importing import Importing, prefixes_of, rows_by_key
+from connectors.label_studio.labeling_config import class_ids, label_texts, labeling_config, tiles_config
+from connectors.label_studio.local_files import LocalFiles
+from connectors.label_studio.painted import MODEL_VERSION, painted_answer, painting_task
+from connectors.label_studio.pictures import Pictures
 from connectors.label_studio.project import NEW_PROJECT_HINT, find_or_create_project, find_project, load_record
-from connectors.label_studio.regions import prediction_regions, read_result
+from connectors.label_studio.tile_importing import TileImporting
+from connectors.label_studio.tile_tasks import (
+    Finer,
+    answers_of_tiles,
+    choosers_of,
+    find_tile_tasks,
+    painters_wanted,
+    rows_by_tile,
+    tiles_of_several,
+)
+from connectors.label_studio.tiles import Tile, tile_keys, tile_options
 from connectors.labeling_tool import Answer, LabelingTool, Progress, Question
 from workspace.config import ClassConfig
 from workspace.errors import UserError
-from workspace.sample import Granularity
+from workspace.mask import UNKNOWN, MaskArray
+from workspace.sample import Granularity, Sample
 
 log = logging.getLogger(__name__)
 
-KEY = "fewclicks_key"
-MODEL_VERSION = "fewclicks"  # one for all: a project pre-fills annotations from one version only
-_IMPORT_BYTES = 16_000_000
-_PREFIX_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-/")
-_MANY_PREFIXES = 8
+
+def _go_on() -> None:
+    """before_write where the caller has just made sure that we may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One Label Studio project, whose interface either lets people paint or choose. `file` remembers its id."""
+
+    file: Path
+    title: str
+    config: str
 
 
 class LabelStudioTool(LabelingTool):
-    """Questions become tasks of one project; brush and polygon regions become masks.
+    """Frames and patches become tasks to paint in one project, superpixels tiles to name in a second one.
 
     url, api_key     the server, and a personal or legacy access token
     title            of the project that is made at the first push
     classes          labels and colours; `background` (a class name) is what unpainted pixels get at pull
     files_root       LOCAL_FILES_DOCUMENT_ROOT of the server; the images lie under it
     workspace_root   images are served from its first-level folders
-    project_file     remembers the project; default workspace_root/label-studio-project.json
+    project_file     remembers the project; default workspace_root/label-studio-project.json, for tiles -tiles.json
+    batch            most tasks in one import request
+    tiles            how many superpixels go into one task
+    tile_patches     ask for one class per patch in tiles too
+    people_url       where people go if that is not `url` (the proxy that counts clicks); effort_file: what it counted
+
+    A tile with more than one class, says somebody, is asked again when we look next, as a picture to paint under the
+    same key, of as many people as said so; its question stays open until that one is answered. One more opinion on a
+    tile whose task is complete is such a picture too: the task would ask about all of its tiles.
 
     What comes back broken never stops the rest: a region that cannot be read is left out and logged with the task's
     address, unpainted pixels of that annotation stay 255, and one with no readable region is a mask of 255.
@@ -52,79 +86,139 @@ class LabelStudioTool(LabelingTool):
         files_root: Path,
         workspace_root: Path,
         project_file: Path | None = None,
-        batch: int = 100,
+        batch: int = 1000,
+        tiles: int = 20,
+        tile_patches: bool = False,
+        people_url: str | None = None,
+        effort_file: Path | None = None,
     ) -> None:
         names = [c.name for c in classes]
         self.url = url.rstrip("/")
         self._api_key = api_key
-        self._title = title
         self._labels = label_texts(names)
         self._ids = class_ids(names)
         self._background = None if background is None else names.index(background)
-        self._config = labeling_config(classes)
-        self._files_root = files_root.resolve()
-        self._workspace_root = workspace_root.resolve()
-        self._project_file = project_file or workspace_root / "label-studio-project.json"
+        self._options = tile_options(names)
+        file = self._project_file = project_file or workspace_root / "label-studio-project.json"
+        self._painting = Desk(file, title, labeling_config(classes))
+        # titles have room for 50 characters
+        tiles_title = f"{title[:42]} (tiles)"
+        self._choosing = Desk(file.with_stem(f"{file.stem}-tiles"), tiles_title, tiles_config(classes, tiles))
         self._batch = batch
+        self._tiles = tiles
+        self._chosen = {Granularity.SUPERPIXEL} | ({Granularity.PATCH} if tile_patches else set())
+        self._files = LocalFiles(files_root, workspace_root)
+        self._pictures = Pictures(workspace_root.resolve(), self._files.address)
+        self._people_url = (people_url or url).rstrip("/")
+        self._effort_file = effort_file
 
     # what the loop needs
 
-    granularities = frozenset({Granularity.FRAME})
+    granularities = frozenset(Granularity)
 
     def push(self, questions: Iterable[Question], before_write: Callable[[], None]) -> int:
         waiting = iter(questions)
-        batch = list(islice(waiting, self._batch))
-        if not batch:
+        first = next(waiting, None)
+        if first is None:
             return 0
-        new = 0
         with connected(self.url, self._api_key) as client:
-            found = find_or_create_project(
-                client, self.url, self._project_file, self._title, self._config, before_write
-            )
-            project = int(found.id)
-            while batch:
-                new += self._push_batch(client, project, batch, before_write)
-                batch = list(islice(waiting, self._batch))
-            self._show_predictions(client, project, before_write)
-        return new
+            painting: Importing | None = None
+            choosing: TileImporting | None = None
+            new = 0
+            # one by one: a question holds a mask, its task the mask's JSON, and there may be thousands
+            for question in chain([first], waiting):
+                opinions = question.opinions
+                in_tiles = question.sample.granularity in self._chosen
+                if in_tiles:
+                    if choosing is None:
+                        importing = self._importing(client, self._choosing, opinions, before_write)
+                        choosing = TileImporting(client, importing, self._tiles, self._options, before_write)
+                    if not self._ask_to_choose(client, choosing, question, before_write):
+                        continue
+                if painting is None:
+                    painting = self._importing(client, self._painting, opinions, before_write)
+                if in_tiles and choosing is not None:
+                    opinions = self._painters_of(client, choosing, painting, question)
+                if opinions > 0:
+                    new += self._ask_to_paint(client, painting, question, opinions, before_write) and not in_tiles
+            if choosing is not None:
+                choosing.finish()
+                self._show_predictions(client, choosing.importing.project, before_write)
+            if painting is not None:
+                painting.finish()
+                self._show_predictions(client, painting.project, before_write)
+        return new + (0 if choosing is None else choosing.added)
 
     def progress(self, keys: Collection[str]) -> Progress:
-        if not keys:
+        wanted = frozenset(keys)
+        if not wanted:
             return Progress(frozenset(), frozenset(), frozenset())
         with connected(self.url, self._api_key) as client:
-            project = self._known_project(client)
-            tasks = self._tasks_by_key(client, project, keys)
+            choosing, painting = self._known_projects(client)
+            tiles: dict[str, list[TaskRow]] = {}
+            if choosing is not None:
+                rows = find_tile_tasks(client, choosing, wanted, prefixes_of(wanted))
+                tiles = rows_by_tile(rows)
+                finer = self._finer(client, choosing, rows, wanted)
+                if finer:
+                    painting = self._ask_finer(client, painting, finer)
+            painted = {} if painting is None else self._tasks_by_key(client, painting, wanted)
+            found = wanted & (tiles.keys() | painted.keys())
             # the listing of a project that was deleted meanwhile looks empty: that must not read as "all gone"
-            if len(tasks) < len(set(keys)) and project_or_none(client, project) is None:
-                self._known_project(client)
-        wanted = frozenset(keys)
-        answered = frozenset(key for key, copies in tasks.items() if any(t.finished for t in copies))
-        return Progress(answered, frozenset(tasks) - answered, wanted - frozenset(tasks))
+            if found < wanted and any(
+                project is not None and project_or_none(client, project) is None for project in (choosing, painting)
+            ):
+                self._known_projects(client)
+        # a tile that is painted too is open until both tasks are complete
+        answered = frozenset(
+            key for key in found if all(_complete(tasks[key]) for tasks in (tiles, painted) if key in tasks)
+        )
+        return Progress(answered, found - answered, wanted - found)
 
     def pull(self, keys: Collection[str]) -> Iterator[Answer]:
-        if not keys:
+        wanted = frozenset(keys)
+        if not wanted:
             return
-        found: list[tuple[int, str, dict[str, Any], dict[str, Any]]] = []
         with connected(self.url, self._api_key) as client:
-            project = self._known_project(client)
-            for key, copies in self._tasks_by_key(client, project, keys).items():
-                for row in copies:
-                    task = task_or_none(client, row.id) if row.finished else None
-                    for annotation in (task or {}).get("annotations") or []:
-                        assert task is not None
-                        found.append((int(annotation["id"]), key, task, annotation))
-        for _, key, task, annotation in sorted(found, key=lambda item: item[0]):
-            yield self._answer(key, project, task, annotation)
+            choosing, painting = self._known_projects(client)
+            asked: list[Asked] = []
+            if choosing is not None:
+                rows = find_tile_tasks(client, choosing, wanted, prefixes_of(wanted))
+                asked += _asked_in_tiles(choosing, rows, wanted)
+            if painting is not None:
+                by_key = self._tasks_by_key(client, painting, wanted)
+                asked += [Asked(painting, row, frozenset({key})) for key, rows in by_key.items() for row in rows]
+            efforts = Efforts(self._effort_file)
+            for item, task, annotation in read_annotations(client, asked):
+                effort = efforts.of(item.row.id, annotation)
+                where = self._where(item.project, item.row.id)
+                if item.project == choosing:
+                    found = answers_of_tiles(task, annotation, item.keys, self._options, where, effort)
+                else:
+                    (key,) = item.keys
+                    found = iter([painted_answer(key, task, annotation, self._ids, self._background, where, effort)])
+                for answer in found:
+                    yield replace(answer, raw={**answer.raw, "project": item.project})
 
     def link(self, keys: Collection[str]) -> str:
-        project = self.project_id()
-        return self.url if project is None else f"{self.url}/projects/{project}/data?labeling=1"
+        painting, choosing = self.project_id(), self.tiles_project_id()
+        base = self._people_url
+        paint = base if painting is None else f"{base}/projects/{painting}/data?labeling=1"
+        if choosing is None or not any(_granularity(key) in self._chosen for key in keys):
+            return paint
+        choose = f"{base}/projects/{choosing}/data?labeling=1"
+        return choose if painting is None else f"{choose} and {paint}"
 
     # beyond the protocol
 
     def project_id(self) -> int | None:
-        """The id of the project as last seen; None before the first push. Asks nobody."""
-        record = load_record(self._project_file)
+        """The id of the project in which people paint, as last seen; None before its first push. Asks nobody."""
+        record = load_record(self._painting.file)
+        return None if record is None else record.project
+
+    def tiles_project_id(self) -> int | None:
+        """The same of the project in which people choose."""
+        record = load_record(self._choosing.file)
         return None if record is None else record.project
 
     def check(self) -> str:
@@ -135,31 +229,62 @@ class LabelStudioTool(LabelingTool):
         return f"{self.url} (Label Studio {getattr(version, 'release', None) or 'unknown'})"
 
     def forget_project(self) -> None:
-        """The next push makes a new project; the old one, if it still exists, is left as it is."""
-        self._project_file.unlink(missing_ok=True)
+        """The next push makes new projects; the old ones, if they still exist, are left as they are."""
+        for desk in (self._painting, self._choosing):
+            desk.file.unlink(missing_ok=True)
 
     # push
 
-    def _push_batch(
-        self, client: Any, project: int, batch: Sequence[Question], before_write: Callable[[], None]
-    ) -> int:
-        keys = {question.key for question in batch}
-        present = self._tasks_by_key(client, project, keys, before_write)
-        missing: dict[str, Question] = {}
-        for question in batch:
-            if question.key not in present:
-                missing.setdefault(question.key, question)  # of one key asked twice, the first
-        ordered = list(missing.values())
-        if not ordered:
-            return 0
-        tasks = [self._task(question) for question in ordered]
-        self._serve_folders(client, project, ordered, before_write)
-        for chunk in _chunks(tasks, _IMPORT_BYTES):
-            before_write()
-            client.projects.import_tasks(project, request=chunk)
-        # another process may have pushed the same keys at the same time
-        self._tasks_by_key(client, project, keys, before_write)
-        return len(ordered)
+    def _importing(self, client: Any, desk: Desk, opinions: int, before_write: Callable[[], None]) -> Importing:
+        """Into the project of this desk, made if there is none yet."""
+        project = find_or_create_project(client, self.url, desk.file, desk.title, desk.config, before_write, opinions)
+        return Importing(client, int(project.id), int(project.maximum_annotations or 1), before_write, self._batch)
+
+    def _ask_to_choose(
+        self, client: Any, choosing: TileImporting, question: Question, before_write: Callable[[], None]
+    ) -> bool:
+        """Ask in tiles; True if it has been answered there by fewer people than wanted, and is to be painted."""
+        if choosing.is_missing(question.key):
+            excerpt = self._pictures.excerpt(question, tile=True)
+            shown = _prediction(question, excerpt)
+            unknown = np.full(excerpt.inside.shape, UNKNOWN, np.uint8)
+            tile = Tile(excerpt, unknown if shown is None else shown, self._files.address(question.image))
+            self._files.serve(client, choosing.importing, excerpt.image, before_write)
+            choosing.add(tile, question.opinions)
+            return False
+        rows = choosing.tasks_of(question.key)
+        if rows and _complete(rows):
+            return question.opinions > max(row.overlap for row in rows)
+        choosing.importing.ask_more(rows, question.opinions)
+        return False
+
+    def _painters_of(self, client: Any, choosing: TileImporting, painting: Importing, question: Question) -> int:
+        """How many people must paint a tile that is to have more opinions than its task."""
+        choosers = choosers_of(client, choosing.tasks_of(question.key), question.key, self._options)
+        return painters_wanted(question.opinions, choosers, painting.people(question.key))
+
+    def _ask_to_paint(
+        self,
+        client: Any,
+        painting: Importing,
+        question: Question,
+        opinions: int,
+        before_write: Callable[[], None],
+    ) -> bool:
+        """True if there was no such task yet."""
+        missing = painting.is_missing(question.key, opinions)
+        if missing:
+            task = self._task(question)
+            self._files.serve(client, painting, task["data"]["image"], before_write)
+            painting.add(question.key, opinions, task)
+        return missing
+
+    def _task(self, question: Question) -> dict[str, Any]:
+        excerpt = self._pictures.excerpt(question, tile=False)
+        return self._task_of(excerpt, _prediction(question, excerpt))
+
+    def _task_of(self, excerpt: Excerpt, shown: MaskArray | None) -> dict[str, Any]:
+        return painting_task(excerpt, shown, self._labels, self._background)
 
     def _show_predictions(self, client: Any, project: int, before_write: Callable[[], None]) -> None:
         """Name the version that pre-fills annotations: accepted only once a prediction of that version is there."""
@@ -168,172 +293,92 @@ class LabelStudioTool(LabelingTool):
             before_write()
             client.projects.update(project, model_version=MODEL_VERSION)
 
-    def _task(self, question: Question) -> dict[str, Any]:
-        if question.sample.granularity is not Granularity.FRAME:
-            raise ValueError(f"{question.key}: this connector asks about whole frames only")
-        try:
-            place = question.image.resolve().relative_to(self._files_root)
-        except ValueError:
-            raise UserError(
-                f"{question.image} is not under {self._files_root}, so Label Studio cannot show it.",
-                "Set label_studio.files_root to the server's LOCAL_FILES_DOCUMENT_ROOT, a folder above the images.",
-            ) from None
-        task: dict[str, Any] = {
-            "data": {
-                "image": f"/data/local-files/?d={quote(place.as_posix(), safe='/')}",
-                KEY: question.key,
-                "video": question.video,
-                "video_name": question.video_name,
-                "round": question.round,
-                "frame": question.sample.frame,
-                "sample": question.sample.key,
-                "height": question.height,
-                "width": question.width,
-                "model": question.model,
-            }
-        }
-        if question.prediction is not None:
-            if question.prediction.shape != (question.height, question.width):
-                raise ValueError(f"the prediction of {question.key} is {question.prediction.shape}")
-            result = prediction_regions(question.prediction, self._labels, self._background)
-            task["predictions"] = [{"model_version": MODEL_VERSION, "result": result}]
-        return task
-
-    def _serve_folders(
-        self, client: Any, project: int, questions: Sequence[Question], before_write: Callable[[], None]
-    ) -> None:
-        """A local storage row for each folder that the images lie in; without one the server answers 404 for them."""
-        folders = sorted({self._served_folder(question.image.resolve()) for question in questions})
-        served = {str(storage.path).rstrip("/") for storage in client.import_storage.local.list(project=project)}
-        for folder in folders:
-            if str(folder) not in served:
-                before_write()
-                client.import_storage.local.create(
-                    project=project, path=str(folder), title="fewclicks frames", use_blob_urls=True
-                )
-
-    def _served_folder(self, image: Path) -> Path:
-        """The first-level folder of the workspace that holds the image, else the image's own: as little as possible."""
-        inside = image.relative_to(self._workspace_root) if image.is_relative_to(self._workspace_root) else None
-        folder = image.parent if inside is None or len(inside.parts) < 2 else self._workspace_root / inside.parts[0]
-        if folder == self._files_root:
-            raise UserError(
-                f"{image} lies directly in {self._files_root}, from which Label Studio serves sub-folders only.",
-                "Set label_studio.files_root to a folder further up (the LOCAL_FILES_DOCUMENT_ROOT of the server).",
-            )
-        return folder
-
     # looking
 
-    def _known_project(self, client: Any) -> int:
-        project = find_project(client, self.url, self._project_file)
-        if project is None:
+    def _known_projects(self, client: Any) -> tuple[int | None, int | None]:
+        """The projects to choose and to paint in; None for one that was never made.
+
+        UserError if neither was, or if one is deleted.
+        """
+        choosing, painting = (find_project(client, self.url, desk.file) for desk in (self._choosing, self._painting))
+        if choosing is None and painting is None:
             raise UserError(f"This workspace has no Label Studio project at {self.url}.", NEW_PROJECT_HINT)
-        return int(project.id)
+        return None if choosing is None else int(choosing.id), None if painting is None else int(painting.id)
 
-    def _tasks_by_key(
-        self, client: Any, project: int, keys: Collection[str], before_write: Callable[[], None] = lambda: None
-    ) -> dict[str, list[TaskRow]]:
+    def _where(self, project: int, task: int) -> str:
+        return f"{self.url}/projects/{project}/data?task={task}"
+
+    def _tasks_by_key(self, client: Any, project: int, keys: frozenset[str]) -> dict[str, list[TaskRow]]:
         """The tasks of each key that has any, without surplus copies; several only where people answered several."""
-        wanted = frozenset(keys)
-        tasks: dict[str, list[TaskRow]] = {}
-        seen: set[int] = set()
-        for prefix in _prefixes(wanted):
-            for row in list_tasks(client, project, prefix):
-                key = row.data.get(KEY)
-                if isinstance(key, str) and key in wanted and row.id not in seen:
-                    seen.add(row.id)
-                    tasks.setdefault(key, []).append(row)
-        for key, copies in tasks.items():
-            if len(copies) > 1:
-                tasks[key] = _remove_surplus(client, key, copies, before_write)
-        return tasks
+        rows = (row for prefix in prefixes_of(keys) for row in list_tasks(client, project, prefix))
+        return rows_by_key(client, rows, keys, _go_on)
 
-    def _answer(self, key: str, project: int, task: dict[str, Any], annotation: dict[str, Any]) -> Answer:
-        size = _size(task)
-        where = f"{self.url}/projects/{project}/data?task={task['id']}"
-        skipped = bool(annotation.get("was_cancelled"))
-        mask, changed = None, None
-        if size is None:
-            log.warning("%s has lost its height and width; its annotations count as skipped.", where)
-            skipped = True
-        elif not skipped:
-            predicted = _prediction_result(task, annotation.get("parent_prediction"))
-            reading = read_result(annotation.get("result"), predicted, *size, self._ids, self._background)
-            mask, changed = reading.mask, reading.changed_regions
-            if reading.problems:
-                log.warning("Parts of %s, annotation %s, were left out: %s", where, annotation["id"], reading.problems)
-        by = annotation.get("completed_by")
-        return Answer(
-            key=key,
-            annotation=str(annotation["id"]),
-            annotator=str(by.get("email") or by.get("id")) if isinstance(by, dict) else str(by),
-            mask=mask,
-            skipped=skipped,
-            seconds=float(annotation.get("lead_time") or 0.0),
-            finished_at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
-            changed_regions=changed,
-            raw={**annotation, "task": task["id"], "project": project},
+    # tiles that are painted after all
+
+    def _finer(self, client: Any, project: int, rows: Sequence[TaskRow], wanted: frozenset[str]) -> dict[str, Finer]:
+        """By key, the tiles that somebody says have more than one class."""
+        asked = _asked_in_tiles(project, [row for row in rows if row.finished], wanted)
+        if not asked:
+            return {}
+        several = tiles_of_several(
+            client, project, asked, prefixes_of(wanted), self._options, lambda task: self._where(project, task)
         )
+        return {key: finer for key, finer in several.items() if key in wanted}
+
+    def _ask_finer(self, client: Any, painting: int | None, several: Mapping[str, Finer]) -> int:
+        """Ask of as many people as wanted to paint them, unless that has been done; returns the project."""
+        if painting is None:
+            most = max(finer.painters_wanted(()) for finer in several.values())
+            importing = self._importing(client, self._painting, most, _go_on)
+        else:
+            usual = int(client.projects.get(painting).maximum_annotations or 1)
+            importing = Importing(client, painting, usual, _go_on, self._batch)
+        for key, finer in several.items():
+            opinions = finer.painters_wanted(importing.people(key))
+            if importing.is_missing(key, opinions):
+                tile = finer.tile
+                excerpt = self._to_paint(tile)
+                shown = None if tile.predicted is None else excerpt.cut(tile.excerpt.placed(tile.shown))
+                self._files.serve(client, importing, excerpt.image, _go_on)
+                importing.add(key, opinions, self._task_of(excerpt, shown))
+        importing.finish()
+        if importing.added:
+            self._show_predictions(client, importing.project, _go_on)
+        return importing.project
+
+    def _to_paint(self, tile: Tile) -> Excerpt:
+        """A larger picture than the tile's; that one, should somebody have changed where the frame is."""
+        try:
+            return self._pictures.to_paint(tile.excerpt, self._files.path(tile.frame))
+        except (UserError, ValueError) as error:
+            log.warning("%s is asked again with the picture of its tile: %s", tile.excerpt.key, error)
+            return tile.excerpt
 
 
-def _remove_surplus(
-    client: Any, key: str, copies: Sequence[TaskRow], before_write: Callable[[], None]
-) -> list[TaskRow]:
-    """Of several tasks with one key keep those with annotations, or else the oldest; delete the others.
-
-    Each is looked at once more just before: one that somebody works on or has answered meanwhile stays.
-    """
-    answered = [row for row in copies if row.finished]
-    kept = answered or [min(copies, key=lambda row: row.id)]
-    for row in copies:
-        if row in kept:
-            continue
-        task = task_or_none(client, row.id)
-        if task is None or (task.get("data") or {}).get(KEY) != key:
-            continue
-        if task.get("annotations") or task.get("drafts"):
-            kept.append(row)
-            continue
-        before_write()
-        delete_task(client, row.id)
-    return sorted(kept, key=lambda row: row.id)
+def _complete(copies: Sequence[TaskRow]) -> bool:
+    """Whether the tasks of one key have answers of as many different people as were asked."""
+    people = {person for row in copies for person in row.annotators}
+    # an answer whose annotator has been removed from the server has no id, and counts as one
+    opinions = max(len(people), any(row.finished for row in copies))
+    return opinions >= max(row.overlap for row in copies)
 
 
-def _size(task: dict[str, Any]) -> tuple[int, int] | None:
-    """Height and width as they were pushed; None if somebody edited them away."""
-    data = task.get("data") or {}
-    height, width = data.get("height"), data.get("width")
-    if isinstance(height, int) and isinstance(width, int) and min(height, width) >= 1:
-        return height, width
-    return None
+def _asked_in_tiles(project: int, rows: Sequence[TaskRow], wanted: frozenset[str]) -> list[Asked]:
+    return [Asked(project, row, wanted.intersection(tile_keys(row.data))) for row in rows]
 
 
-def _prediction_result(task: dict[str, Any], parent: Any) -> Any:
-    """The regions that the annotator was shown: the prediction the annotation began with, else the first."""
-    predictions = [p for p in task.get("predictions") or [] if isinstance(p, dict)]
-    began_with = [p for p in predictions if p.get("id") == parent] or predictions[:1]
-    return began_with[0].get("result") if began_with else None
+def _prediction(question: Question, excerpt: Excerpt) -> MaskArray | None:
+    """What is predicted inside the sample, of the excerpt's size; None if nothing is shown."""
+    if question.prediction is None:
+        return None
+    if question.prediction.shape != (question.height, question.width):
+        raise ValueError(f"the prediction of {question.key} is {question.prediction.shape}")
+    return excerpt.cut(question.prediction)
 
 
-def _prefixes(keys: Collection[str]) -> list[str | None]:
-    """Parts of keys by which the server narrows a listing (video/round/); [None], everything, if they cannot help."""
-    prefixes = {key.rpartition("/")[0] + "/" if "/" in key else "" for key in keys}
-    # only letters that every database compares alike; more prefixes than this cost more than one full listing
-    safe = all(p and _PREFIX_CHARACTERS.issuperset(p) for p in prefixes)
-    return sorted(prefixes) if safe and len(prefixes) <= _MANY_PREFIXES else [None]  # type: ignore[return-value]
-
-
-def _chunks(tasks: Sequence[dict[str, Any]], most_bytes: int) -> Iterator[list[dict[str, Any]]]:
-    """Consecutive tasks whose JSON stays under `most_bytes`, at least one per chunk."""
-    chunk: list[dict[str, Any]] = []
-    size = 0
-    for task in tasks:
-        length = len(json.dumps(task))
-        if chunk and size + length > most_bytes:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(task)
-        size += length
-    if chunk:
-        yield chunk
+def _granularity(key: str) -> Granularity | None:
+    """Of the sample that a key ends with; None for a key of another kind."""
+    try:
+        return Sample.parse(key.rpartition("/")[2]).granularity
+    except ValueError:
+        return None

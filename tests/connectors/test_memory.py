@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,25 @@ def test_the_simulated_annotator_looks_up_the_frame_it_is_asked_about() -> None:
     assert asked == [(VIDEO, 4), (VIDEO, 2)]
     with pytest.raises(ValueError, match="the truth of"):
         simulated_annotator(lambda video, frame: np.zeros((2, 2), np.uint8))(question(0))
+
+
+def test_as_many_different_people_as_wanted_and_later_one_more() -> None:
+    tool = MemoryTool()
+    sample = Sample(0)
+    asked = Question(question_key(VIDEO, 1, sample), VIDEO, "clip", 1, sample, Path("x.png"), H, W, opinions=2)
+    tool.push([asked], lambda: None)
+    mask = np.zeros((H, W), np.uint8)
+    tool.annotate(asked.key, mask, "ann")
+    tool.annotate(asked.key, mask, "ann")  # the same person again is no second opinion
+    assert tool.progress([asked.key]).open == {asked.key}
+    assert tool.open_questions("ann") == []
+    assert [q.opinions for q in tool.open_questions("ben")] == [2]
+    tool.skip(asked.key, "ben")  # but a skip is
+    assert tool.progress([asked.key]).answered == {asked.key}
+    writes: list[int] = []
+    assert tool.push([replace(asked, opinions=3)], lambda: writes.append(1)) == 0
+    assert tool.push([replace(asked, opinions=3)], lambda: writes.append(1)) == 0
+    assert tool.push([asked], lambda: writes.append(1)) == 0  # fewer takes nothing back
+    assert len(writes) == 1
+    assert tool.progress([asked.key]).open == {asked.key}
+    assert tool.times_asked() == {asked.key: 1}

@@ -1,9 +1,10 @@
-"""What every labeling tool promises, on each of them: in memory, in a file, and on a real Label Studio server."""
+"""What every labeling tool promises for every granularity: in memory, in a file, and on a real Label Studio server."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,32 @@ import pytest
 
 from connectors.label_studio.annotator import LabelStudioAnnotator, corrected_regions
 from connectors.label_studio.client import connected, list_tasks
+from connectors.label_studio.excerpts import KEY
+from connectors.label_studio.tiles import tile_choice, tile_keys
 from connectors.labeling_tool import LabelingTool, Question
 from connectors.memory import MemoryTool
 from workspace.config import ClassConfig
 from workspace.mask import UNKNOWN
-from workspace.sample import Sample, question_key
+from workspace.sample import Granularity, Sample, question_key
 
 CLASSES = ("road", "car", "sky")
 H, W = 24, 36
+IDS = np.zeros((H, W), np.int32)  # superpixel 7 is a rectangle without one of its corners
+IDS[4:20, 6:30] = 7
+IDS[4:9, 6:12] = 3
+SAMPLES = {
+    Granularity.FRAME: Sample,
+    Granularity.PATCH: partial(Sample, box=(4, 6, 16, 24)),
+    Granularity.SUPERPIXEL: partial(Sample, superpixel=("0a1b2c3d", 7)),
+}
 
 real = pytest.param(
     "label_studio", marks=[pytest.mark.label_studio, pytest.mark.slow, pytest.mark.xdist_group("label_studio")]
 )
-pytestmark = pytest.mark.parametrize("kind", ["memory", "memory-file", real])
+pytestmark = [
+    pytest.mark.parametrize("kind", ["memory", "memory-file", real]),
+    pytest.mark.parametrize("granularity", list(Granularity)),
+]
 
 
 @dataclass
@@ -39,12 +53,26 @@ class Bench:
     delete: Callable[[str], None]
     keys: Callable[[], list[str]]  # of every task, copies included
     play: Callable[[Callable[[Question], Any]], int]
+    granularity: Granularity
+
+    def halves(self, left: int, right: int, cut: int = W // 2) -> Any:
+        """An answer: two classes side by side; of a superpixel the left one only."""
+        mask = np.full((H, W), left if self.granularity is Granularity.SUPERPIXEL else right, np.uint8)
+        mask[:, :cut] = left
+        return self.inside(mask)
+
+    def inside(self, mask: Any) -> Any:
+        return np.where(SAMPLES[self.granularity](0).region(H, W, IDS), mask, np.uint8(UNKNOWN))
 
     def question(self, frame: int, prediction: Any = None, video: str = "street-0a1b2c3d4e") -> Question:
         image = self.images / f"{frame:06d}.png"
         if not image.exists():
             cv2.imwrite(str(image), np.full((H, W, 3), frame, np.uint8))
-        sample = Sample(frame)
+        sample = SAMPLES[self.granularity](frame)
+        superpixels = None
+        if self.granularity is Granularity.SUPERPIXEL:
+            superpixels = self.images / "superpixels.npy"
+            np.save(superpixels, IDS)
         return Question(
             question_key(video, 1, sample),
             video,
@@ -56,11 +84,12 @@ class Bench:
             W,
             prediction,
             "model-1",
+            superpixels,
         )
 
 
 @pytest.fixture
-def bench(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
+def bench(kind: str, granularity: Granularity, tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
     if kind != "label_studio":
         path = tmp_path / "tool.db" if kind == "memory-file" else None
         tool = MemoryTool(path)
@@ -74,53 +103,57 @@ def bench(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
                 key for key in tool.times_asked() if key in tool.progress([key]).open | tool.progress([key]).answered
             ],
             play=tool.play,
+            granularity=granularity,
         )
     make = request.getfixturevalue("make_label_studio_tool")
     server = request.getfixturevalue("label_studio_server")
-    tool = make(CLASSES)
+    tool = make(CLASSES, tiles=1)  # tiles of several questions: tests/end_to_end/test_label_studio_tiles.py
     images = server.workspace_root / "videos" / "a b#ä?" / tmp_path.name
     images.mkdir(parents=True, exist_ok=True)
 
-    def rows(client: Any) -> list[Any]:
-        return list(list_tasks(client, tool.project_id()))
+    def project() -> Any:
+        return tool.tiles_project_id() if granularity is Granularity.SUPERPIXEL else tool.project_id()
+
+    def rows(client: Any) -> list[tuple[int, str]]:
+        """Task and key of every question."""
+        listed = list_tasks(client, project())
+        return [(row.id, key) for row in listed for key in tile_keys(row.data) or [row.data[KEY]]]
 
     def annotate(key: str, shown: Any, mask: Any) -> None:
         with connected(server.url, server.token) as client:
-            task = next(row.id for row in rows(client) if row.data["fewclicks_key"] == key)
+            task = next(task for task, of_task in rows(client) if of_task == key)
             if mask is None:
                 client.annotations.create(id=task, result=[], was_cancelled=True)
+            elif granularity is Granularity.SUPERPIXEL:
+                known = np.unique(mask[mask != UNKNOWN])
+                client.annotations.create(id=task, result=[tile_choice(0, CLASSES[int(k)]) for k in known])
             else:
+                # around a patch of this size all of the frame is shown
                 client.annotations.create(id=task, result=corrected_regions(shown, mask, CLASSES, None))
 
     def delete(key: str) -> None:
         with connected(server.url, server.token) as client:
-            for row in rows(client):
-                if row.data["fewclicks_key"] == key:
-                    client.tasks.delete(str(row.id))
+            for task, of_task in rows(client):
+                if of_task == key:
+                    client.tasks.delete(str(task))
 
     def keys() -> list[str]:
         with connected(server.url, server.token) as client:
-            return [row.data["fewclicks_key"] for row in rows(client)]
+            return [key for _, key in rows(client)]
 
     def play(annotator: Callable[[Question], Any]) -> int:
         configs = tuple(ClassConfig(name=name) for name in CLASSES)
-        return LabelStudioAnnotator(server.url, server.token, tool.project_id(), configs).play(annotator)
+        return LabelStudioAnnotator(server.url, server.token, project(), configs).play(annotator)
 
-    return Bench(tool, lambda: make(CLASSES), images, annotate, delete, keys, play)
+    return Bench(tool, lambda: make(CLASSES, tiles=1), images, annotate, delete, keys, play, granularity)
 
 
 def nothing() -> None:
     """before_write of a process that may always go on."""
 
 
-def halves(left: int, right: int, cut: int = W // 2) -> Any:
-    mask = np.full((H, W), right, np.uint8)
-    mask[:, :cut] = left
-    return mask
-
-
 def test_pushing_again_asks_nobody_twice(bench: Bench) -> None:
-    questions = [bench.question(i, halves(0, 1)) for i in range(3)]
+    questions = [bench.question(i, bench.halves(0, 1)) for i in range(3)]
     assert bench.tool.push(iter(questions), nothing) == 3
     assert bench.tool.push(questions, nothing) == 0
     assert bench.again().push(questions, nothing) == 0
@@ -153,7 +186,7 @@ def test_progress_tells_answered_open_and_gone_apart(bench: Bench) -> None:
     questions = [bench.question(i) for i in range(5)]
     keys = [q.key for q in questions]
     bench.tool.push(questions[:4], nothing)
-    bench.annotate(keys[0], None, halves(0, 1))
+    bench.annotate(keys[0], None, bench.halves(0, 1))
     bench.annotate(keys[1], None, None)
     bench.delete(keys[2])
     progress = bench.again().progress(keys)
@@ -168,9 +201,9 @@ def test_progress_tells_answered_open_and_gone_apart(bench: Bench) -> None:
 def test_several_annotations_of_one_question_stay_apart(bench: Bench) -> None:
     question = bench.question(0)
     bench.tool.push([question, bench.question(1)], nothing)
-    first, second = halves(0, 1), halves(2, 2)
+    first, second = bench.halves(0, 1), bench.halves(2, 2)
     bench.annotate(question.key, None, first)
-    bench.annotate(bench.question(1).key, None, halves(1, 1))
+    bench.annotate(bench.question(1).key, None, bench.halves(1, 1))
     bench.annotate(question.key, None, second)
     answers = list(bench.tool.pull([question.key]))
     assert [a.key for a in answers] == [question.key] * 2
@@ -181,7 +214,7 @@ def test_several_annotations_of_one_question_stay_apart(bench: Bench) -> None:
 
 
 def test_a_skipped_question_is_an_answer_without_a_mask(bench: Bench) -> None:
-    question = bench.question(0, halves(0, 1))
+    question = bench.question(0, bench.halves(0, 1))
     bench.tool.push([question], nothing)
     bench.annotate(question.key, question.prediction, None)
     (answer,) = bench.tool.pull([question.key])
@@ -201,7 +234,9 @@ def test_an_empty_annotation_says_nothing_about_any_pixel(bench: Bench) -> None:
 
 def test_an_untouched_prediction_comes_back_as_it_went(bench: Bench) -> None:
     rng = np.random.default_rng(3)
-    noisy = rng.choice(np.array([0, 1, 2, UNKNOWN], np.uint8), (H, W))
+    noisy = bench.inside(rng.choice(np.array([0, 1, 2, UNKNOWN], np.uint8), (H, W)))
+    if bench.granularity is Granularity.SUPERPIXEL:
+        noisy = bench.halves(2, 2)
     question = bench.question(0, noisy)
     bench.tool.push([question], nothing)
     assert bench.play(lambda asked: asked.prediction) == 1
@@ -211,25 +246,27 @@ def test_an_untouched_prediction_comes_back_as_it_went(bench: Bench) -> None:
 
 
 def test_a_correction_comes_back_exactly_and_its_regions_are_counted(bench: Bench) -> None:
-    shown = halves(0, 1)
-    shown[:4] = 2
-    corrected = halves(0, 1, cut=W // 2 + 3)  # the border moves, and the third class goes
+    shown = bench.halves(0, 1)
+    shown[: H if bench.granularity is Granularity.SUPERPIXEL else 9] = 2
+    shown = bench.inside(shown)
+    corrected = bench.halves(0, 1, cut=W // 2 + 3)  # the border moves, and the third class goes
     question = bench.question(0, shown)
     bench.tool.push([question], nothing)
     bench.annotate(question.key, shown, corrected)
     (answer,) = bench.tool.pull([question.key])
     np.testing.assert_array_equal(answer.mask, corrected)
-    assert answer.changed_regions == 3  # two changed, one removed
+    # two changed, one removed; of a superpixel one choice, or its two classes
+    assert answer.changed_regions in ((1, 2) if bench.granularity is Granularity.SUPERPIXEL else (3,))
 
 
 def test_the_person_sees_what_was_asked(bench: Bench) -> None:
-    question = bench.question(7, halves(0, 1))
+    question = bench.question(7, bench.halves(0, 1))
     bench.tool.push([question], nothing)
     seen: list[Question] = []
 
     def look(asked: Question) -> Any:
         seen.append(asked)
-        return halves(1, 0)
+        return bench.halves(1, 0)
 
     assert bench.play(look) == 1
     assert bench.play(look) == 0
@@ -246,7 +283,7 @@ def test_before_write_comes_before_every_write(bench: Bench) -> None:
     def stop() -> None:
         raise Stopped
 
-    question = bench.question(0, halves(0, 1))
+    question = bench.question(0, bench.halves(0, 1))
     with pytest.raises(Stopped):
         bench.tool.push([question], stop)
     # stopped at each write in turn, nothing is ever half there, and going on completes it
@@ -273,7 +310,7 @@ def test_before_write_comes_before_every_write(bench: Bench) -> None:
 def test_only_the_asked_keys_are_pulled(bench: Bench) -> None:
     questions = [bench.question(i) for i in range(3)]
     bench.tool.push(questions, nothing)
-    bench.play(lambda asked: halves(0, 1))
+    bench.play(lambda asked: bench.halves(0, 1))
     assert [a.key for a in bench.tool.pull([questions[2].key, questions[0].key])] == [
         questions[0].key,
         questions[2].key,
@@ -288,7 +325,7 @@ def test_keys_of_any_spelling(bench: Bench) -> None:
     assert bench.tool.push(questions, nothing) == 4
     assert bench.again().push(questions, nothing) == 0
     assert bench.tool.progress(odd).open == set(odd)
-    bench.play(lambda asked: halves(0, 1))
+    bench.play(lambda asked: bench.halves(0, 1))
     assert {a.key for a in bench.tool.pull(odd)} == set(odd)
 
 

@@ -396,8 +396,10 @@ def test_images_the_server_cannot_show_are_refused_before_anything_is_asked(
         tool.push([replace(ask(0), image=tmp_path / "x.png")], nothing)
     with pytest.raises(UserError, match="sub-folders only"):
         tool.push([replace(ask(0), image=label_studio_server.workspace_root / "x.png")], nothing)
-    with pytest.raises(ValueError, match="whole frames"):
-        tool.push([replace(ask(0), sample=Sample(0, box=(0, 0, 2, 2)))], nothing)
+    with pytest.raises(ValueError, match=r"no pixel of a frame of 30x20 lies in f000000\.p20-0-2-2"):
+        tool.push([replace(ask(0), sample=Sample(0, box=(20, 0, 2, 2)))], nothing)
+    with pytest.raises(UserError, match=r"superpixels of .* are missing"):
+        tool.push([replace(ask(0), sample=Sample(0, superpixel=("0a1b2c3d", 0)))], nothing)
     assert task_ids(api, tool) == []
 
 

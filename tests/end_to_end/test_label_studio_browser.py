@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import cv2
-import httpx
 import numpy as np
 import pytest
-from websockets.sync.client import ClientConnection, connect
 
+from benchmarks.browser import SUBMIT, Page
 from connectors.label_studio.labeling_config import label_texts
 from connectors.label_studio.server import LabelStudioServer
 from connectors.label_studio.tool import LabelStudioTool
@@ -33,88 +27,6 @@ pytestmark = [
 
 H, W = 120, 160
 NAMES = ("road", ' "a<b>&"  😀 ', "$image", "{{idx}} line\nbreak", "sky")
-
-
-class Page:
-    """One tab: evaluates JavaScript, waits, presses the mouse."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self._socket = socket
-        self._number = 0
-
-    def command(self, method: str, **parameters: Any) -> Any:
-        self._number += 1
-        self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
-        while True:
-            answer = json.loads(self._socket.recv(timeout=60))
-            if answer.get("id") == self._number:
-                assert "error" not in answer, answer
-                return answer["result"]
-
-    def evaluate(self, script: str) -> Any:
-        result = self.command("Runtime.evaluate", expression=script, returnByValue=True)
-        assert "exceptionDetails" not in result, result
-        return result["result"].get("value")
-
-    def wait_for(self, script: str, seconds: float = 60) -> Any:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            value = self.evaluate(script)
-            if value:
-                return value
-            time.sleep(0.25)
-        body = self.evaluate("document.body.innerText.slice(0, 2000)")
-        raise AssertionError(f"never true: {script}\n{body}")
-
-    def drag(self, points: list[tuple[float, float]]) -> None:
-        self._mouse("mousePressed", *points[0])
-        for x, y in points[1:]:
-            self._mouse("mouseMoved", x, y)
-        self._mouse("mouseReleased", *points[-1])
-
-    def _mouse(self, kind: str, x: float, y: float) -> None:
-        held = {"button": "left", "buttons": 1, "clickCount": 1}
-        self.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, **held)
-
-
-@pytest.fixture
-def page(tmp_path: Path, label_studio_server: LabelStudioServer) -> Iterator[Page]:
-    """A tab of a fresh browser, logged in."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        if os.environ.get("CI") or os.environ.get("FEWCLICKS_REQUIRE_REAL") == "1":
-            pytest.fail("there is no chromium here")
-        pytest.skip("there is no chromium here")
-    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1400,1000"]
-    command = [program, *options, "--remote-debugging-port=0", f"--user-data-dir={tmp_path / 'profile'}", "about:blank"]
-    port_file = tmp_path / "profile" / "DevToolsActivePort"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
-        try:
-            deadline = time.monotonic() + 60
-            while not port_file.exists() or not port_file.read_text().strip():
-                assert time.monotonic() < deadline, "chromium did not start"
-                time.sleep(0.1)
-            port = port_file.read_text().split()[0]
-            (tab,) = [t for t in httpx.get(f"http://127.0.0.1:{port}/json").json() if t["type"] == "page"]
-            with connect(tab["webSocketDebuggerUrl"], max_size=None, proxy=None) as socket:
-                opened = Page(socket)
-                for name, value in _login(label_studio_server).items():
-                    opened.command("Network.setCookie", name=name, value=value, url=label_studio_server.url)
-                yield opened
-        finally:
-            browser.kill()
-
-
-def _login(server: LabelStudioServer) -> dict[str, str]:
-    with httpx.Client(base_url=server.url, follow_redirects=True) as browser:
-        form = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get("/user/login/").text)
-        assert form is not None
-        fields = {"csrfmiddlewaretoken": form[1], "email": server.email, "password": server.password}
-        browser.post("/user/login/", data=fields)
-        return dict(browser.cookies)
-
-
-SUBMIT = "document.querySelector('[data-testid=\"bottombar-submit-button\"]')"
 
 
 def test_a_person_sees_the_classes_and_the_prediction_corrects_it_and_submits(

@@ -15,7 +15,10 @@ import httpx
 import psutil
 import pytest
 
-from connectors.label_studio.server import LabelStudioServer
+from connectors.label_studio.effort_proxy import SCRIPT_PATH
+from connectors.label_studio.server import LabelStudioServer, running_server
+from flows.projects import create_project
+from flows.tools import label_studio_tool
 
 pytestmark = [pytest.mark.label_studio, pytest.mark.slow, pytest.mark.xdist_group("label_studio")]
 
@@ -59,6 +62,41 @@ def test_serve_starts_and_stops(tmp_path: Path, start_label_studio: Callable[[Pa
         assert not [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
         with pytest.raises(httpx.HTTPError):
             httpx.get(f"{address}/health", timeout=2)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_serve_counts_clicks_only_where_it_is_told_to(
+    tmp_path: Path, start_label_studio: Callable[[Path], LabelStudioServer]
+) -> None:
+    root = tmp_path / "street"
+    program = [sys.executable, "-m", "fewclicks"]
+    layout = create_project(root, "street", ["road"], None)
+    settings = layout.config_file.read_text()
+    assert "count_clicks: false" in settings
+    layout.config_file.write_text(settings.replace("count_clicks: false", "count_clicks: true"))
+    start_label_studio(root)
+    log = tmp_path / "serve.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen([*program, "serve", str(root), "--port", "0"], stdout=out, stderr=out)
+    try:
+        deadline = time.monotonic() + 120
+        while (found := re.search(r"Label Studio: (http://127\.0\.0\.1:\d+)", log.read_text())) is None:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.3)
+        assert "are counted" in log.read_text()
+        server = running_server(root)
+        assert server is not None
+        assert server.people_url == found[1] != server.url
+        assert SCRIPT_PATH in httpx.get(f"{found[1]}/user/login/").text
+        assert SCRIPT_PATH not in httpx.get(f"{server.url}/user/login/").text
+        tool = label_studio_tool(layout, layout.config())
+        assert tool.link([]) == found[1]  # people are led through the proxy
+        assert tool.url == server.url  # we are not
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
     finally:
         process.kill()
         process.wait()

@@ -27,6 +27,7 @@ COMMANDS = [
     "run",
     "status",
     "pull",
+    "people",
     "export",
     "import",
     "review",

@@ -5,7 +5,17 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.label_studio.labeling_config import HOTKEYS, class_ids, label_text, label_texts, labeling_config
+from connectors.label_studio.labeling_config import (
+    CANNOT_TELL_TEXT,
+    HOTKEYS,
+    SEVERAL_TEXT,
+    choice_texts,
+    class_ids,
+    label_text,
+    label_texts,
+    labeling_config,
+    tiles_config,
+)
 from workspace.config import ClassConfig
 
 names = st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=12, unique=True)
@@ -56,3 +66,43 @@ def test_colours_are_distinct_and_hotkeys_are_on_the_brush_once_each() -> None:
     hotkeys = [label.get("hotkey") for label in brush]
     assert hotkeys == [*HOTKEYS, *[None] * (41 - len(HOTKEYS))]
     assert not any(label.get("hotkey") for label in labels_of(labeling_config(classes), "PolygonLabels"))
+
+
+@given(names | alike, st.integers(1, 60))
+def test_each_choice_of_a_tile_leads_back_to_its_class_and_no_name_is_taken_for_the_index(
+    given_names: list[str], tiles: int
+) -> None:
+    view = ET.fromstring(tiles_config([ClassConfig(name=name) for name in given_names], tiles))
+    repeater = next(view.iter("Repeater"))
+    index = str(repeater.get("indexFlag"))
+    (choices,) = view.iter("Choices")
+    returned = [str(choice.get("alias") or choice.get("value")) for choice in choices]
+    assert returned == list(choice_texts(given_names))
+    assert returned[:-2] == list(label_texts(given_names)) or {SEVERAL_TEXT, CANNOT_TELL_TEXT} & set(given_names)
+    assert not any(index in text for text in returned)
+    assert len({choice.get("value") for choice in choices}) == len(returned)
+    assert ">" not in str(next(view.iter("Style")).text)  # the rule would vanish
+
+
+def test_markup_in_a_name_is_shown_as_text_on_a_tile() -> None:
+    view = ET.fromstring(tiles_config([ClassConfig(name="<img src=x onerror=alert(1)>")], 20))
+    shown = next(view.iter("Choice")).get("html")
+    assert shown == "&lt;img src=x onerror=alert(1)&gt;"
+
+
+def test_a_name_that_holds_the_index_makes_another_one() -> None:
+    view = ET.fromstring(tiles_config([ClassConfig(name="{{idx}} {{iidx}}")], 20))
+    assert next(view.iter("Repeater")).get("indexFlag") == "{{iiidx}}"
+    assert next(view.iter("Choices")).get("name") == "choice{{iiidx}}"
+
+
+def test_one_by_one_has_keys_and_many_classes_are_a_list() -> None:
+    def config(classes: int, tiles: int) -> ET.Element:
+        return next(
+            ET.fromstring(tiles_config([ClassConfig(name=f"c{k}") for k in range(classes)], tiles)).iter("Choices")
+        )
+
+    assert [choice.get("hotkey") for choice in config(2, 1)] == ["1", "2", "3", "4"]
+    assert not any(choice.get("hotkey") for choice in config(2, 20))
+    assert config(14, 20).get("layout") is None
+    assert config(15, 20).get("layout") == "select"
