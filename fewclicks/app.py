@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fewclicks import demo, deploying, doctor, exporting, labeling, people, projects, running
+from fewclicks import backing_up, demo, deploying, doctor, exporting, labeling, people, projects, running
 
 app = typer.Typer(
     name="fewclicks",
@@ -27,6 +27,8 @@ for command in (
     running.pull,
     people.people,
     exporting.export,
+    backing_up.backup,
+    backing_up.restore,
     labeling.serve,
     doctor.doctor,
     deploying.deploy,

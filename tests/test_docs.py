@@ -62,11 +62,11 @@ def test_every_command_parses(page: str, line: str) -> None:
 
 
 def test_the_readme_leads_to_a_project_with_a_video(tmp_path: Path) -> None:
-    """The quick lines of "Your own video", exactly as they stand there; serve and run have tests of their own."""
+    """The quick lines of the README and of the backup, as they stand there; serve and run have tests of their own."""
     with h264_file(tmp_path / "clip.mp4", 10.0, 20) as write:
         for level in range(5):
             write(np.full((48, 64, 3), 50 * level, np.uint8))
-    quick = [line for _, line in ALL if re.match(r"fewclicks (init|add|status) street", line)]
+    quick = [line for _, line in ALL if re.match(r"fewclicks (init|add|status|backup|restore) street", line)]
     assert len(quick) >= 3
     for line in dict.fromkeys(quick):
         done = subprocess.run(

@@ -18,7 +18,8 @@ from workspace.facts import Facts
 from workspace.files import write_image
 from workspace.layout import Layout
 
-COMMANDS = ["init", "add", "run", "status", "pull", "people", "export", "serve", "doctor", "deploy", "demo"]
+COMMANDS = ["init", "add", "run", "status", "pull", "people", "export", "backup", "restore"]
+COMMANDS += ["serve", "doctor", "deploy", "demo"]
 
 
 @pytest.fixture
@@ -79,6 +80,11 @@ def test_from_nothing_to_a_status(fewclicks, tmp_path: Path, clip: Path) -> None
         (["run", "{tmp}/none"], "Error: There is no project at"),
         (["add", "{project}", "{tmp}/none.mp4"], "none.mp4"),
         (["export", "{project}"], "Error: {project} has no videos. Add one with"),
+        (["backup", "{tmp}/none", "{tmp}/b.zip"], "Error: There is no project at"),
+        (["backup", "{project}", "{project}/fewclicks.yaml"], "is there already. A backup never overwrites one"),
+        (["backup", "{project}", "{tmp}/none/b.zip"], "There is no folder {tmp}/none."),
+        (["restore", "{tmp}/none.zip", "{tmp}/new"], "{tmp}/none.zip cannot be read: No such file"),
+        (["restore", "{project}/fewclicks.yaml", "{tmp}/new"], "fewclicks.yaml is no backup of fewclicks"),
         (["export", "{project}", "--video", "x"], "Error: There is no video 'x'."),
         (["run", "{project}"], "Error: No Label Studio is running for this project."),
         (["pull", "{project}"], "Error: No Label Studio is running for this project."),
