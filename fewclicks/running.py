@@ -99,18 +99,15 @@ def status(folder: Folder) -> None:
     Example: fewclicks status street
     """
     from rich.console import Console
-    from rich.table import Table
 
+    from fewclicks.status_table import print_table, summary
     from flows.progress import project_rows
     from workspace.facts import Facts
     from workspace.layout import Layout
 
     layout = Layout(folder.resolve())
     config = layout.config()
-    table = Table(title=config.project.name)
-    table.add_column("video", overflow="fold")
-    for heading in ("frames", "state", "round", "answers", "clicks*"):
-        table.add_column(heading, justify="left" if heading == "state" else "right", no_wrap=heading != "answers")
+    rows, states = [], []
     with Facts.open(layout.database_file) as facts:
         for video, frames, state, turn, asked, answered, skipped, withdrawn, clicks in project_rows(
             facts, config.stopping.rounds
@@ -118,9 +115,11 @@ def status(folder: Folder) -> None:
             answers = f"{answered} of {asked}"
             answers += f", {skipped} skipped" if skipped else ""
             answers += f", {withdrawn} withdrawn" if withdrawn else ""
-            table.add_row(str(video), str(frames), str(state), str(turn), answers, str(clicks))
+            rows.append((str(video), str(frames), str(state), str(turn), answers, str(clicks)))
+            states.append(str(state))
     console = Console()
-    console.print(table)
+    print_table(console, config.project.name, rows)
+    console.print(summary(states), highlight=False)
     console.print("* modelled: what correcting the shown prediction costs (docs/clicks.md)", style="dim")
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flows.context import Context
 from flows.labels import latest_versions
-from flows.rounds import asked_in, clicks_spent
+from flows.rounds import asked_in
 from workspace.facts import Facts, VideoState
 from workspace.sample import question_key
 from workspace.states import State
+from workspace.tallies import Tally
+
+if TYPE_CHECKING:  # it imports all that a step needs, and `status` shall answer at once
+    from flows.context import Context
 
 
 def round_rows(facts: Facts, video: str) -> list[dict[str, Any]]:
@@ -46,16 +49,11 @@ def round_rows(facts: Facts, video: str) -> list[dict[str, Any]]:
 def project_rows(facts: Facts, rounds: int) -> list[tuple[object, ...]]:
     """One row per video: id, frames, state, round of rounds, samples asked, answered, skipped, withdrawn, clicks."""
     rows: list[tuple[object, ...]] = []
+    tallies = facts.tallies()
     for row in facts.videos():
-        asked = sum(len(event.payload["samples"]) for event in facts.events(row.video.id, "selected"))
-        withdrawn = sum(1 for _ in facts.events(row.video.id, "withdrawn"))
-        answered: dict[tuple[int, str], bool] = {}
-        for event in latest_versions(facts.events(row.video.id, "label")):
-            key = event.round, event.payload["sample"]
-            answered[key] = answered.get(key, False) or not event.payload["skipped"]
-        labeled = sum(answered.values())
+        tally = tallies.get(row.video.id, Tally())
         place = row.video.id, row.video.frames, row.state.value, f"{row.round}/{rounds}"
-        rows.append((*place, asked, labeled, len(answered) - labeled, withdrawn, clicks_spent(facts, row.video.id)))
+        rows.append((*place, tally.asked, tally.labeled, tally.skipped, tally.withdrawn, tally.clicks))
     return rows
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from flows.labels import latest_versions
 from workspace.config import StoppingConfig
 from workspace.facts import Facts
 from workspace.sample import Granularity, Sample
@@ -38,7 +37,7 @@ def newest_model(facts: Facts, video: str) -> str:
 
 def clicks_spent(facts: Facts, video: str) -> int:
     """Modelled clicks of all answers so far, by what was shown: drawing without, correcting with a prediction."""
-    return sum(event.payload["clicks"]["correcting"] for event in latest_versions(facts.events(video, "label")))
+    return facts.tally(video).clicks
 
 
 def stop_reason(facts: Facts, video: Video, finished_rounds: int, stopping: StoppingConfig) -> str | None:

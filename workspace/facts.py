@@ -16,6 +16,7 @@ from workspace.errors import LeaseLost, UserError
 from workspace.migrations import migrate
 from workspace.owners import is_dead, new_owner
 from workspace.states import MOVES, State
+from workspace.tallies import Tally, count, read_tallies
 from workspace.video import Video
 
 
@@ -114,7 +115,9 @@ class Facts:
         return _video_state(row)
 
     def find_sha256(self, sha256: str) -> Video | None:
-        return next((row.video for row in self.videos() if row.video.sha256 == sha256), None)
+        with self._engine.begin() as connection:
+            row = connection.execute(text("SELECT * FROM video WHERE sha256 = :s"), {"s": sha256}).one_or_none()
+        return None if row is None else _video_state(row).video
 
     def append(self, video: str | None, round_number: int, new: NewEvent) -> bool:
         """Append a fact that needs no lease; False if its `dedupe` was there already."""
@@ -139,6 +142,15 @@ class Facts:
         with self._engine.begin() as connection:
             row = connection.execute(text(query), {"video": video, "kind": kind}).one_or_none()
         return None if row is None else Event(row.id, row.at, row.video, row.round, row.kind, json.loads(row.payload))
+
+    def tallies(self) -> dict[str, Tally]:
+        """Video id -> sums over its events; a video without any is left out. Does not read the log."""
+        with self._engine.begin() as connection:
+            return read_tallies(connection)
+
+    def tally(self, video: str) -> Tally:
+        with self._engine.begin() as connection:
+            return read_tallies(connection, video).get(video, Tally())
 
     def claim(self, video: str, seconds: float) -> Lease | None:
         """Take the video's lease for this process; None while a living other process holds it."""
@@ -237,7 +249,10 @@ def _append(connection: Connection, video: str | None, round_number: int, new: N
             "dedupe": new.dedupe,
         },
     )
-    return done.rowcount == 1
+    if done.rowcount != 1:
+        return False
+    count(connection, video, round_number, new.kind, new.payload)
+    return True
 
 
 def _video_state(row: Row[Any]) -> VideoState:
