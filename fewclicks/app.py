@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fewclicks import backing_up, demo, deploying, doctor, exporting, labeling, people, projects, running
+from fewclicks import backing_up, demo, deploying, doctor, exporting, labeling, people, projects, running, steering
 
 app = typer.Typer(
     name="fewclicks",
@@ -25,6 +25,10 @@ for command in (
     running.run,
     running.status,
     running.pull,
+    steering.pause,
+    steering.resume,
+    steering.cancel,
+    steering.retry,
     people.people,
     exporting.export,
     backing_up.backup,

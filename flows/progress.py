@@ -8,7 +8,7 @@ from flows.labels import latest_versions
 from flows.rounds import asked_in
 from workspace.facts import Facts, VideoState
 from workspace.sample import question_key
-from workspace.states import State
+from workspace.states import FREES, Hold, State
 from workspace.tallies import Tally
 
 if TYPE_CHECKING:  # it imports all that a step needs, and `status` shall answer at once
@@ -52,13 +52,28 @@ def project_rows(facts: Facts, rounds: int) -> list[tuple[object, ...]]:
     tallies = facts.tallies()
     for row in facts.videos():
         tally = tallies.get(row.video.id, Tally())
-        place = row.video.id, row.video.frames, row.state.value, f"{row.round}/{rounds}"
-        rows.append((*place, tally.asked, tally.labeled, tally.skipped, tally.withdrawn, tally.clicks))
+        where = row.video.id, row.video.frames, place_of(row), f"{row.round}/{rounds}"
+        rows.append((*where, tally.asked, tally.labeled, tally.skipped, tally.withdrawn, tally.clicks))
     return rows
+
+
+def place_of(row: VideoState) -> str:
+    """Its state, and what holds it there."""
+    return row.state.value if row.hold is None else f"{row.hold} ({row.state})"
+
+
+def held_because(facts: Facts, row: VideoState) -> str:
+    """One line: why the video is held and what lets it go on."""
+    assert row.hold is not None
+    failed = facts.last_event(row.video.id, "failed") if row.hold is Hold.FAILED else None
+    why = f", last with: {failed.payload['error']}" if failed is not None else ""
+    return f"{row.video.id}: {place_of(row)}{why}. `fewclicks {FREES[row.hold]} DIR {row.video.id}` lets it go on."
 
 
 def waiting_for(context: Context, row: VideoState) -> str:
     """One line: what the video waits for and where to click."""
+    if row.hold is not None:
+        return held_because(context.facts, row)
     if row.state is State.DONE:
         done = context.facts.last_event(row.video.id, "done")
         return f"{row.video.id}: done, {done.payload['reason'] if done else ''}. `fewclicks export` writes the masks."

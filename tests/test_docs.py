@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -19,10 +20,18 @@ from workspace.config import parse_config
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+THIS_CODE = os.environ | {"PYTHONPATH": str(ROOT)}  # whatever checkout is installed
 BLOCK = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:fewclicks|python -m benchmarks|make) [^`]+)`")
 # what stands for a value in prose
-PLACES = {"DIR": "street", "FOLDER": "footage", "VIDEO": "clip.mp4", "VIDEO...": "clip.mp4", "FILE": "out.json"}
+PLACES = {
+    "DIR": "street",
+    "FOLDER": "footage",
+    "VIDEO": "clip.mp4",
+    "VIDEO...": "clip.mp4",
+    "FILE": "out.json",
+    "ID": "clip",
+}
 
 
 def commands(page: Path) -> list[str]:
@@ -70,7 +79,12 @@ def test_the_readme_leads_to_a_project_with_a_video(tmp_path: Path) -> None:
     assert len(quick) >= 3
     for line in dict.fromkeys(quick):
         done = subprocess.run(
-            [sys.executable, "-m", *shlex.split(line)], cwd=tmp_path, capture_output=True, text=True, check=False
+            [sys.executable, "-m", *shlex.split(line)],
+            cwd=tmp_path,
+            env=THIS_CODE,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, f"{line}: {done.stderr}"
     assert (
@@ -78,6 +92,7 @@ def test_the_readme_leads_to_a_project_with_a_video(tmp_path: Path) -> None:
         in subprocess.run(
             [sys.executable, "-m", "fewclicks", "add", "street", "clip.mp4"],
             cwd=tmp_path,
+            env=THIS_CODE,
             capture_output=True,
             text=True,
             check=True,

@@ -37,7 +37,11 @@ def _tallies(connection: Connection) -> None:
     recount(connection)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables, _tallies)
+def _holds(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE video ADD COLUMN hold TEXT"))
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables, _tallies, _holds)
 
 
 def migrate(engine: Engine, migrations: tuple[Callable[[Connection], None], ...] = MIGRATIONS) -> None:

@@ -18,7 +18,21 @@ from workspace.facts import Facts
 from workspace.files import write_image
 from workspace.layout import Layout
 
-COMMANDS = ["init", "add", "run", "status", "pull", "people", "export", "backup", "restore"]
+COMMANDS = [
+    "init",
+    "add",
+    "run",
+    "status",
+    "pull",
+    "pause",
+    "resume",
+    "cancel",
+    "retry",
+    "people",
+    "export",
+    "backup",
+    "restore",
+]
 COMMANDS += ["serve", "doctor", "deploy", "demo"]
 
 
@@ -85,6 +99,8 @@ def test_from_nothing_to_a_status(fewclicks, tmp_path: Path, clip: Path) -> None
         (["backup", "{project}", "{tmp}/none/b.zip"], "There is no folder {tmp}/none."),
         (["restore", "{tmp}/none.zip", "{tmp}/new"], "{tmp}/none.zip cannot be read: No such file"),
         (["restore", "{project}/fewclicks.yaml", "{tmp}/new"], "fewclicks.yaml is no backup of fewclicks"),
+        (["pause", "{project}", "x"], "Error: There is no video 'x'."),
+        (["retry", "{tmp}/none", "x"], "Error: There is no project at"),
         (["export", "{project}", "--video", "x"], "Error: There is no video 'x'."),
         (["run", "{project}"], "Error: No Label Studio is running for this project."),
         (["pull", "{project}"], "Error: No Label Studio is running for this project."),

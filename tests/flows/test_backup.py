@@ -196,12 +196,14 @@ def alter(statement: str) -> Callable[[Path], None]:
         ({}, lambda root: (root / "fewclicks.yaml").write_bytes(b"project: 1"), "holds no usable project"),
         (
             {},
-            alter("INSERT INTO video VALUES ('../../x', 'x', 'x', 1, 1, 1, 1, '.png', 0, 'ready', 0, 0, NULL, NULL)"),
+            alter(
+                "INSERT INTO video VALUES ('../../x', 'x', 'x', 1, 1, 1, 1, '.png', 0, 'ready', 0, 0, NULL, NULL, NULL)"
+            ),
             "its facts are wrong .*is not a slug",
         ),
         (
             {},
-            alter("INSERT INTO video VALUES ('x', 'x', 'x', 1, 1, 1, 1, '.png', 0, 'ready', 0, 0, NULL, NULL)"),
+            alter("INSERT INTO video VALUES ('x', 'x', 'x', 1, 1, 1, 1, '.png', 0, 'ready', 0, 0, NULL, NULL, NULL)"),
             "lacks 1 file.* videos/x/frames/000000.png",
         ),
     ],
