@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fewclicks import (
+    backing_up,
     comparing,
     demo,
     deploying,
@@ -18,6 +19,7 @@ from fewclicks import (
     projects,
     reviewing,
     running,
+    steering,
     tolerating,
 )
 
@@ -38,12 +40,18 @@ for command in (
     running.run,
     running.status,
     running.pull,
+    steering.pause,
+    steering.resume,
+    steering.cancel,
+    steering.retry,
     people.people,
     exporting.export,
     importing.import_masks,
     reviewing.review,
     comparing.compare,
     tolerating.tolerance,
+    backing_up.backup,
+    backing_up.restore,
     labeling.serve,
     doctor.doctor,
     deploying.deploy,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The project.")]
 
+_HELD_SHOWN = 10
+
 
 def run(
     folder: Folder,
@@ -73,7 +75,7 @@ def run(
 
 
 def _advance_all(context: Context, console: object) -> bool:
-    """One pass over all videos; True once all are done."""
+    """One pass over all videos; True once all are done or given up."""
     from rich.console import Console
 
     from fewclicks.progress_bars import progress_bars
@@ -90,7 +92,8 @@ def _advance_all(context: Context, console: object) -> bool:
     rows = context.facts.videos()
     for row in rows:
         console.print(waiting_for(context, row), highlight=False, markup=False)
-    return all(row.state == "done" for row in rows)
+    # a paused video may be resumed while we watch
+    return all(row.state == "done" or row.hold in ("cancelled", "failed") for row in rows)
 
 
 def status(folder: Folder) -> None:
@@ -99,18 +102,15 @@ def status(folder: Folder) -> None:
     Example: fewclicks status street
     """
     from rich.console import Console
-    from rich.table import Table
 
-    from flows.progress import project_rows
+    from fewclicks.status_table import print_table, summary
+    from flows.progress import held_because, project_rows
     from workspace.facts import Facts
     from workspace.layout import Layout
 
     layout = Layout(folder.resolve())
     config = layout.config()
-    table = Table(title=config.project.name)
-    table.add_column("video", overflow="fold")
-    for heading in ("frames", "state", "round", "answers", "clicks*", "mIoU**"):
-        table.add_column(heading, justify="left" if heading == "state" else "right", no_wrap=heading != "answers")
+    rows, states = [], []
     with Facts.open(layout.database_file) as facts:
         for video, frames, state, turn, asked, answered, skipped, withdrawn, clicks, quality in project_rows(
             facts, config.stopping.rounds
@@ -119,9 +119,16 @@ def status(folder: Folder) -> None:
             answers += f", {skipped} skipped" if skipped else ""
             answers += f", {withdrawn} withdrawn" if withdrawn else ""
             estimate = f"{100 * quality:.1f} %" if isinstance(quality, float) else "-"
-            table.add_row(str(video), str(frames), str(state), str(turn), answers, str(clicks), estimate)
+            rows.append((str(video), str(frames), str(state), str(turn), answers, str(clicks), estimate))
+            states.append(str(state))
+        held = [held_because(facts, row) for row in facts.videos() if row.hold is not None]
     console = Console()
-    console.print(table)
+    print_table(console, config.project.name, rows)
+    console.print(summary(states), highlight=False)
+    for line in held[:_HELD_SHOWN]:
+        console.print(line, highlight=False, markup=False, style="yellow")
+    if len(held) > _HELD_SHOWN:
+        console.print(f"... and {len(held) - _HELD_SHOWN} more that are held")
     console.print("* modelled: what correcting the shown prediction costs (docs/clicks.md)", style="dim")
     console.print("** estimated, there is no truth to compare with (docs/propagation.md)", style="dim")
 

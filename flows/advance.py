@@ -27,7 +27,8 @@ progress_display: ContextVar[ShowProgress] = ContextVar("progress_display", defa
 def advance_video(workspace: str, video: str) -> str:
     """Move one video on until people must answer or it is done; safe to kill and to run again.
 
-    workspace: the project's folder, as this machine sees it;  video: its id.  Returns "waiting", "done" or "busy".
+    workspace: the project's folder, as this machine sees it;  video: its id.
+    Returns "waiting", "done", "busy" (another process has it) or "held" (paused, cancelled, failed).
     """
     context = _open(workspace)
     try:

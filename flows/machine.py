@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from flows import asking, choosing, learning
 from flows.context import Context
 from flows.rounds import asked_in, stop_reason
-from workspace.errors import LeaseLost
+from workspace.errors import LeaseLost, ToolUnavailable, UserError
 from workspace.facts import Lease, VideoState
 from workspace.sample import question_key
 from workspace.states import State
@@ -30,10 +31,15 @@ STEPS: Mapping[State, Step] = {
 }
 
 
+_SPEAKING = {State.PUSHING, State.WAITING, State.PULLING}
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+
 class Outcome(StrEnum):
     WAITING = "waiting"  # for people
     DONE = "done"
-    BUSY = "busy"  # another process holds the lease
+    BUSY = "busy"  # another process has the lease
+    HELD = "held"  # paused, cancelled, or failed too often
 
 
 def plain(state: State, step: Step, context: Context, lease: Lease) -> bool:
@@ -42,20 +48,20 @@ def plain(state: State, step: Step, context: Context, lease: Lease) -> bool:
 
 
 def advance(context: Context, video: str, run: RunStep = plain) -> Outcome:
-    """Move `video` on until people must answer, it is done, or another process holds it.
+    """Move `video` on until people must answer, it is done, another process has it, or somebody holds it.
 
     Killed at any instant it is called again and goes on: a step that had not committed is repeated, and every step
     leaves the outside as it was or as it should be. `run` wraps each step (Prefect makes a task of it).
     """
     lease = context.facts.claim(video, context.config.lease.seconds)
     if lease is None:
-        return Outcome.BUSY
+        return _not_ours(context, video)
     try:
         while _moved(context, lease, run):
             continue
         return Outcome.DONE if lease.state is State.DONE else Outcome.WAITING
     except LeaseLost:
-        return Outcome.BUSY  # we were frozen, and another process has gone on
+        return _not_ours(context, video)  # we were frozen, and another process has gone on; or it was paused
     finally:
         lease.release()
 
@@ -66,14 +72,34 @@ def _moved(context: Context, lease: Lease, run: RunStep) -> bool:
         return run(state, STEPS[state], context, lease)
     except LeaseLost:
         raise
-    except Exception:
+    except Exception as error:
         # whoever took over also cleans up: what we stumble over then is no error of its own
         lease.check()
+        if _is_of_the_video(error, state):
+            lease.fail(_one_line(error))
         raise
+
+
+def _not_ours(context: Context, video: str) -> Outcome:
+    return Outcome.BUSY if context.facts.video(video).hold is None else Outcome.HELD
+
+
+def _is_of_the_video(error: Exception, state: State) -> bool:
+    """Not if the labeling tool or the disk is in trouble: that hits every video alike, and passes."""
+    if isinstance(error, UserError) and state in _SPEAKING:
+        return False
+    return not (isinstance(error, ToolUnavailable) or (isinstance(error, OSError) and error.errno in _DISK))
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return (text if isinstance(error, UserError) else f"{type(error).__name__}: {text}")[:500]
 
 
 def has_work(context: Context, row: VideoState) -> bool:
     """Whether `advance` would do anything now, found out without taking the lease."""
+    if row.hold is not None:
+        return False
     if row.state is State.DONE:
         return stop_reason(context.facts, row.video, row.round, context.config.stopping) is None
     if row.state is not State.WAITING:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flows.context import Context
 from flows.labels import is_imported, latest_versions
-from flows.rounds import asked_in, clicks_spent, estimated_miou_of
+from flows.rounds import asked_in, estimated_miou_of
 from workspace.facts import Facts, VideoState
 from workspace.sample import question_key
-from workspace.states import State
+from workspace.states import FREES, Hold, State
+from workspace.tallies import Tally
+
+if TYPE_CHECKING:  # it imports all that a step needs, and `status` shall answer at once
+    from flows.context import Context
 
 
 def round_rows(facts: Facts, video: str) -> list[dict[str, Any]]:
@@ -48,23 +51,32 @@ def project_rows(facts: Facts, rounds: int) -> list[tuple[object, ...]]:
     """One row per video: id, frames, state, round of rounds, samples asked, answered, skipped, withdrawn, clicks, and
     the estimated mIoU or None."""
     rows: list[tuple[object, ...]] = []
+    tallies = facts.tallies()
     for row in facts.videos():
-        asked = sum(len(event.payload["samples"]) for event in facts.events(row.video.id, "selected"))
-        withdrawn = sum(1 for _ in facts.events(row.video.id, "withdrawn"))
-        answered: dict[tuple[int, str], bool] = {}
-        answers = (event for event in facts.events(row.video.id, "label") if not is_imported(event))
-        for event in latest_versions(answers):
-            key = event.round, event.payload["sample"]
-            answered[key] = answered.get(key, False) or not event.payload["skipped"]
-        labeled = sum(answered.values())
-        place = row.video.id, row.video.frames, row.state.value, f"{row.round}/{rounds}"
-        spent, quality = clicks_spent(facts, row.video.id), estimated_miou_of(facts, row.video.id)
-        rows.append((*place, asked, labeled, len(answered) - labeled, withdrawn, spent, quality))
+        tally = tallies.get(row.video.id, Tally())
+        where = row.video.id, row.video.frames, place_of(row), f"{row.round}/{rounds}"
+        sums = tally.asked, tally.labeled, tally.skipped, tally.withdrawn, tally.clicks
+        rows.append((*where, *sums, estimated_miou_of(facts, row.video.id)))
     return rows
+
+
+def place_of(row: VideoState) -> str:
+    """Its state, and what holds it there."""
+    return row.state.value if row.hold is None else f"{row.hold} ({row.state})"
+
+
+def held_because(facts: Facts, row: VideoState) -> str:
+    """One line: why the video is held and what lets it go on."""
+    assert row.hold is not None
+    failed = facts.last_event(row.video.id, "failed") if row.hold is Hold.FAILED else None
+    why = f", last with: {failed.payload['error']}" if failed is not None else ""
+    return f"{row.video.id}: {place_of(row)}{why}. `fewclicks {FREES[row.hold]} DIR {row.video.id}` lets it go on."
 
 
 def waiting_for(context: Context, row: VideoState) -> str:
     """One line: what the video waits for and where to click."""
+    if row.hold is not None:
+        return held_because(context.facts, row)
     if row.state is State.DONE:
         done = context.facts.last_event(row.video.id, "done")
         return f"{row.video.id}: done, {done.payload['reason'] if done else ''}. `fewclicks export` writes the masks."

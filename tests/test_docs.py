@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -19,10 +20,18 @@ from workspace.config import parse_config
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+THIS_CODE = os.environ | {"PYTHONPATH": str(ROOT)}  # whatever checkout is installed
 BLOCK = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:fewclicks|python -m benchmarks|make) [^`]+)`")
 # what stands for a value in prose
-PLACES = {"DIR": "street", "FOLDER": "footage", "VIDEO": "clip.mp4", "VIDEO...": "clip.mp4", "FILE": "out.json"}
+PLACES = {
+    "DIR": "street",
+    "FOLDER": "footage",
+    "VIDEO": "clip.mp4",
+    "VIDEO...": "clip.mp4",
+    "FILE": "out.json",
+    "ID": "clip",
+}
 
 
 def commands(page: Path) -> list[str]:
@@ -62,15 +71,20 @@ def test_every_command_parses(page: str, line: str) -> None:
 
 
 def test_the_readme_leads_to_a_project_with_a_video(tmp_path: Path) -> None:
-    """The quick lines of "Your own video", exactly as they stand there; serve and run have tests of their own."""
+    """The quick lines of the README and of the backup, as they stand there; serve and run have tests of their own."""
     with h264_file(tmp_path / "clip.mp4", 10.0, 20) as write:
         for level in range(5):
             write(np.full((48, 64, 3), 50 * level, np.uint8))
-    quick = [line for _, line in ALL if re.match(r"fewclicks (init|add|status) street", line)]
+    quick = [line for _, line in ALL if re.match(r"fewclicks (init|add|status|backup|restore) street", line)]
     assert len(quick) >= 3
     for line in dict.fromkeys(quick):
         done = subprocess.run(
-            [sys.executable, "-m", *shlex.split(line)], cwd=tmp_path, capture_output=True, text=True, check=False
+            [sys.executable, "-m", *shlex.split(line)],
+            cwd=tmp_path,
+            env=THIS_CODE,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, f"{line}: {done.stderr}"
     assert (
@@ -78,6 +92,7 @@ def test_the_readme_leads_to_a_project_with_a_video(tmp_path: Path) -> None:
         in subprocess.run(
             [sys.executable, "-m", "fewclicks", "add", "street", "clip.mp4"],
             cwd=tmp_path,
+            env=THIS_CODE,
             capture_output=True,
             text=True,
             check=True,

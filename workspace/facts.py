@@ -15,7 +15,8 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from workspace.errors import LeaseLost, UserError
 from workspace.migrations import migrate
 from workspace.owners import is_dead, new_owner
-from workspace.states import MOVES, State
+from workspace.states import FREES, MOST_FAILURES, MOVES, ORDERED, ORDERS, Hold, Order, State
+from workspace.tallies import Tally, count, read_tallies
 from workspace.video import Video
 
 
@@ -48,6 +49,7 @@ class VideoState:
     seq: int
     owner: str | None
     lease_until: float | None
+    hold: Hold | None = None
 
 
 class Facts:
@@ -114,7 +116,9 @@ class Facts:
         return _video_state(row)
 
     def find_sha256(self, sha256: str) -> Video | None:
-        return next((row.video for row in self.videos() if row.video.sha256 == sha256), None)
+        with self._engine.begin() as connection:
+            row = connection.execute(text("SELECT * FROM video WHERE sha256 = :s"), {"s": sha256}).one_or_none()
+        return None if row is None else _video_state(row).video
 
     def append(self, video: str | None, round_number: int, new: NewEvent) -> bool:
         """Append a fact that needs no lease; False if its `dedupe` was there already."""
@@ -140,8 +144,44 @@ class Facts:
             row = connection.execute(text(query), {"video": video, "kind": kind}).one_or_none()
         return None if row is None else Event(row.id, row.at, row.video, row.round, row.kind, json.loads(row.payload))
 
+    def tallies(self) -> dict[str, Tally]:
+        """Video id -> sums over its events; a video without any is left out. Does not read the log."""
+        with self._engine.begin() as connection:
+            return read_tallies(connection)
+
+    def tally(self, video: str) -> Tally:
+        with self._engine.begin() as connection:
+            return read_tallies(connection, video).get(video, Tally())
+
+    def order(self, video: str, order: Order) -> bool:
+        """Pause, resume, cancel or retry; False if that is so already. UserError if it makes no sense now.
+
+        A process that is working on the video finds its lease lost at its next sign of life, and writes nothing more.
+        """
+        while True:
+            row = self.video(video)
+            if row.hold not in ORDERS[order]:
+                assert row.hold is not None
+                raise UserError(
+                    f"{video} is {row.hold}, so it cannot {order}.", f"`fewclicks {FREES[row.hold]}` lets it go on."
+                )
+            wanted = ORDERS[order][row.hold]
+            if wanted == row.hold:
+                return False
+            with self._engine.begin() as connection:
+                changed = connection.execute(
+                    text(
+                        "UPDATE video SET hold = :new WHERE id = :id AND seq = :seq"
+                        " AND COALESCE(hold, '') = COALESCE(:old, '')"
+                    ),
+                    {"new": wanted, "old": row.hold, "id": video, "seq": row.seq},
+                ).rowcount
+                if changed:
+                    payload = {"state": row.state, "hold": wanted, "before": row.hold}
+                    return _append(connection, video, row.round, NewEvent(ORDERED[order], payload))
+
     def claim(self, video: str, seconds: float) -> Lease | None:
-        """Take the video's lease for this process; None while a living other process holds it."""
+        """Take the video's lease for this process; None while a living other process has it, or while it is held."""
         now, owner = time.time(), new_owner()
         seen = self.video(video)
         dead = seen.owner if seen.owner is not None and is_dead(seen.owner) else None
@@ -149,7 +189,7 @@ class Facts:
             taken = connection.execute(
                 text(
                     "UPDATE video SET owner = :owner, lease_until = :until WHERE id = :id AND seq = :seq"
-                    " AND (owner IS NULL OR lease_until < :now OR owner = :dead)"
+                    " AND hold IS NULL AND (owner IS NULL OR lease_until < :now OR owner = :dead)"
                 ),
                 {"owner": owner, "until": now + seconds, "id": video, "seq": seen.seq, "now": now, "dead": dead},
             ).rowcount
@@ -157,7 +197,7 @@ class Facts:
 
 
 class Lease:
-    """The right to move one video on. Every write is fenced: it happens only while owner, state and seq are still ours.
+    """The right to move one video on. Every write is fenced: owner, state and seq are still ours, no hold.
 
     A process that was frozen past its lease finds another owner in the row and gets `LeaseLost` before it can write.
     """
@@ -201,10 +241,22 @@ class Lease:
             _append(connection, self.video, self.round, NewEvent("moved", moved))
         self.seq, self.state, self.round = self.seq + 1, state, round_number
 
+    def fail(self, error: str) -> bool:
+        """Note that the present step failed; True if that was once too often in a row, and the video is held now."""
+        with self._engine.begin() as connection:
+            self._update(connection, "lease_until = :until", {"until": time.time() + self.seconds})
+            _append(connection, self.video, self.round, NewEvent("failed", {"state": self.state, "error": error}))
+            failures = connection.execute(text(_FAILURES_IN_A_ROW), {"video": self.video}).scalar_one()
+            if failures < MOST_FAILURES:
+                return False
+            self._update(connection, "hold = :hold", {"hold": Hold.FAILED})
+        return True
+
     def release(self) -> None:
-        """Give the lease back; nothing happens if it is no longer ours."""
+        """Give the lease back; nothing happens if it is no longer ours. One of a held video is given back as well."""
         try:
-            self._fenced("owner = NULL, lease_until = NULL", {})
+            with self._engine.begin() as connection:
+                self._update(connection, "owner = NULL, lease_until = NULL", {}, even_if_held=True)
         except LeaseLost:
             return
 
@@ -212,14 +264,19 @@ class Lease:
         with self._engine.begin() as connection:
             self._update(connection, change, values)
 
-    def _update(self, connection: Connection, change: str, values: dict[str, Any]) -> None:
+    def _update(self, connection: Connection, change: str, values: dict[str, Any], even_if_held: bool = False) -> None:
         fence = "id = :id AND owner = :owner AND seq = :seq AND state = :state"
+        fence += "" if even_if_held else " AND hold IS NULL"
         changed = connection.execute(
             text(f"UPDATE video SET {change} WHERE {fence}"),  # noqa: S608 - `change` is one of our constants
             values | {"id": self.video, "owner": self.owner, "seq": self.seq, "state": self.state},
         ).rowcount
         if changed != 1:
-            raise LeaseLost(f"the lease of {self.video} was taken over by another process")
+            raise LeaseLost(f"the lease of {self.video} was taken over by another process, or the video is held")
+
+
+_FAILURES_IN_A_ROW = """SELECT COUNT(*) FROM event WHERE video = :video AND kind = 'failed' AND id > COALESCE(
+    (SELECT MAX(id) FROM event WHERE video = :video AND kind IN ('moved', 'resumed', 'retried')), 0)"""
 
 
 def _append(connection: Connection, video: str | None, round_number: int, new: NewEvent) -> bool:
@@ -237,12 +294,16 @@ def _append(connection: Connection, video: str | None, round_number: int, new: N
             "dedupe": new.dedupe,
         },
     )
-    return done.rowcount == 1
+    if done.rowcount != 1:
+        return False
+    count(connection, video, round_number, new.kind, new.payload)
+    return True
 
 
 def _video_state(row: Row[Any]) -> VideoState:
     video = Video(row.id, row.name, row.sha256, row.frames, row.width, row.height, row.fps, row.suffix)
-    return VideoState(video, State(row.state), row.round, row.seq, row.owner, row.lease_until)
+    hold = None if row.hold is None else Hold(row.hold)
+    return VideoState(video, State(row.state), row.round, row.seq, row.owner, row.lease_until, hold)
 
 
 def _prepare_connection(connection: Any, _record: Any) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Engine, text
 
 from workspace.errors import UserError
+from workspace.tallies import create_tables, recount
 
 
 def _first_tables(connection: Connection) -> None:
@@ -29,7 +30,18 @@ def _first_tables(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables,)
+def _tallies(connection: Connection) -> None:
+    # all events of one video in their order: without it SQLite would read the whole log
+    connection.execute(text("CREATE INDEX event_video ON event (video, id)"))
+    create_tables(connection)
+    recount(connection)
+
+
+def _holds(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE video ADD COLUMN hold TEXT"))
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables, _tallies, _holds)
 
 
 def migrate(engine: Engine, migrations: tuple[Callable[[Connection], None], ...] = MIGRATIONS) -> None:

@@ -1,0 +1,227 @@
+"""The event log at size: how long `fewclicks status` and the loop's own queries take.
+
+python -m benchmarks.event_log --events 10000000 --out event_log.json
+
+Fills the database of a temporary project with videos that each went through many rounds: per round one `selected`, one
+`pushed`, one `label` per sample (every tenth corrected later), `moved` and the rest. Then it times, each several times:
+`fewclicks status` as a process of its own, start-up included; the rows that it shows; what `advance` asks of the log;
+and appending. The upgrade of such a log from the version without sums is timed once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import create_engine, text
+
+from benchmarks.options import benchmark_parser, check_writable, run_benchmark, write_result
+from flows.progress import project_rows, round_rows
+from flows.projects import create_project
+from flows.rounds import clicks_spent
+from workspace.errors import UserError
+from workspace.facts import Facts, NewEvent
+from workspace.layout import Layout
+from workspace.migrations import MIGRATIONS, migrate
+from workspace.states import State
+
+SAMPLES = 20  # per round
+_AT_ONCE = 20_000  # rows
+_REPEATS = 5
+_APPENDS = 200
+_ROUNDS = 10
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    check_writable(options.out)
+    if options.events < 1 or options.videos < 1:
+        raise UserError(f"{options.events} events of {options.videos} videos.", "Give --events and --videos above 0.")
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory(prefix="fewclicks-events-") as folder:
+        layout = create_project(Path(folder) / "project", "measured", ["road"], None)
+        layout.database_file.unlink()
+        seconds = _fill(layout, options.events, options.videos)
+        console.print(f"{options.events:,} events written in {seconds:.0f} s", highlight=False)
+        result = {"events": options.events, "videos": options.videos} | _measure(layout)
+    _print(result)
+    write_result(options.out, result)
+
+
+def _fill(layout: Layout, events: int, videos: int) -> float:
+    """A database of the first version, so that its upgrade can be timed; returns the seconds it took."""
+    began = time.monotonic()
+    engine = create_engine(f"sqlite:///{layout.database_file}")
+    migrate(engine, MIGRATIONS[:1])
+    with closing(engine.raw_connection()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA synchronous = OFF")
+        cursor.execute("PRAGMA cache_size = -400000")
+        states = list(State)
+        cursor.executemany(
+            "INSERT INTO video (id, name, sha256, frames, width, height, fps, suffix, added_at, state, round, seq)"
+            " VALUES (?, ?, ?, 1000, 854, 480, 25, '.jpg', ?, ?, 3, 9)",
+            [(name, name, name, n, states[n % len(states)].value) for n, name in enumerate(map(_name, range(videos)))],
+        )
+        rows, left = _rows(videos), events
+        while left:
+            part = [row for row, _ in zip(rows, range(min(left, _AT_ONCE)), strict=False)]
+            cursor.executemany(
+                "INSERT INTO event (at, video, round, kind, payload, dedupe) VALUES (?, ?, ?, ?, ?, ?)", part
+            )
+            connection.commit()
+            left -= len(part)
+    engine.dispose()
+    return time.monotonic() - began
+
+
+def _name(number: int) -> str:
+    return f"clip-{number:05d}-0123456789"
+
+
+def _rows(videos: int) -> Iterator[tuple[float, str, int, str, str, str | None]]:
+    """Without end: the events of all videos, round by round, as they would have come in."""
+    at, turn = 1.7e9, 0
+    while True:
+        turn += 1
+        for number in range(videos):
+            video = _name(number)
+            keys = [f"f{(turn * SAMPLES + n) % 1_000_000:06d}" for n in range(SAMPLES)]
+            moved = {"from": "propagating", "to": "selecting", "round": turn}
+            yield at, video, turn - 1, "moved", json.dumps(moved), None
+            yield at, video, turn, "selected", json.dumps({"samples": keys}), None
+            yield at, video, turn, "pushed", json.dumps({"samples": keys, "new": SAMPLES, "model": "0" * 16}), None
+            for n, key in enumerate(keys):
+                for version in range(2 if n % 10 == 0 else 1):
+                    dedupe = f"label/{video}/{turn}/{key}/{turn}{n}/{number:08x}{n:04x}{version:04x}"
+                    yield at, video, turn, "label", _label(key, f"{turn}{n}", n, version), dedupe
+            for state in (State.PUSHING, State.WAITING, State.PULLING, State.FITTING, State.PROPAGATING):
+                moved = {"from": "ready", "to": state.value, "round": turn}
+                yield at, video, turn, "moved", json.dumps(moved), None
+            yield at, video, turn, "fitted", json.dumps({"model": "0" * 16, "seconds": 1.0}), None
+            yield at, video, turn, "propagated", json.dumps({"model": "0" * 16, "seconds": 1.0}), None
+            at += 1.0
+
+
+def _label(key: str, annotation: str, number: int, version: int) -> str:
+    return json.dumps(
+        {
+            "sample": key,
+            "annotation": annotation,
+            "annotator": f"person-{number % 7}",
+            "file": f"labels/r01.{key}.{annotation}.0123abcd.png",
+            "skipped": number == SAMPLES - 1,
+            "seconds": 12.5,
+            "known_pixels": 409920,
+            "clicks": {"drawing": 180, "correcting": 30 + version},
+            "changed_regions": 3,
+            "finished_at": "2026-01-01T00:00:00Z",
+            "effort": None,
+        },
+        sort_keys=True,
+    )
+
+
+def _measure(layout: Layout) -> dict[str, Any]:
+    began = time.monotonic()
+    Facts.open(layout.database_file).close()
+    result: dict[str, Any] = {"upgrade_s": round(time.monotonic() - began, 1)}
+    result["database_mb"] = round(layout.database_file.stat().st_size / 2**20)
+    result["status_command"] = _times(lambda: _status(layout))
+    result["python_alone"] = _times(lambda: _command(["-c", "import fewclicks.app, rich.table, sqlalchemy, yaml"]))
+    with Facts.open(layout.database_file) as facts:
+        video = facts.videos()[0].video.id
+        result["status_rows"] = _times(lambda: project_rows(facts, _ROUNDS))
+        result["clicks_spent"] = _times(lambda: clicks_spent(facts, video))
+        result["last_event"] = _times(lambda: facts.last_event(video, "fitted"))
+        result["labels_of_a_video"] = _times(lambda: sum(1 for _ in facts.events(video, "label")))
+        result["rounds_of_a_video"] = _times(lambda: round_rows(facts, video))
+        result["events_of_a_video"] = sum(1 for _ in facts.events(video))
+        result["append_a_label_ms"] = _append_ms(facts, video)
+        with facts._engine.begin() as connection:
+            # what the sums say must be what the log says; one video is read in full
+            labels = connection.execute(
+                text("SELECT COUNT(DISTINCT round || json_extract(payload, '$.sample')) FROM event"
+                     " WHERE video = :v AND kind = 'label'"), {"v": video}
+            ).scalar_one()  # fmt: skip
+        tally = facts.tally(video)
+        if labels != tally.labeled + tally.skipped:
+            raise AssertionError(f"{labels} samples in the log, {tally} in the sums")
+    return result
+
+
+def _status(layout: Layout) -> None:
+    _command(["-m", "fewclicks", "status", str(layout.root)])
+
+
+def _command(words: list[str]) -> None:
+    root = str(Path(__file__).resolve().parents[1])  # this very code, whatever is installed
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    subprocess.run(
+        [sys.executable, *words], check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": path}
+    )
+
+
+def _times(work: Callable[[], object]) -> dict[str, float]:
+    """Wall seconds: the first time, the median and the least of all; least CPU seconds, children included."""
+    walls, busy = [], []
+    for _ in range(_REPEATS):
+        began, cpu = time.monotonic(), _cpu()
+        work()
+        walls.append(time.monotonic() - began)
+        busy.append(_cpu() - cpu)
+    return {
+        "first_s": round(walls[0], 4),
+        "median_s": round(statistics.median(walls), 4),
+        "least_s": round(min(walls), 4),
+        "cpu_s": round(min(busy), 4),
+    }
+
+
+def _cpu() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _append_ms(facts: Facts, video: str) -> float:
+    walls = []
+    for n in range(_APPENDS):
+        payload = json.loads(_label(f"f{n:06d}", f"new-{n}", n % SAMPLES, 0))
+        began = time.monotonic()
+        facts.append(video, 1_000_000, NewEvent("label", payload, dedupe=f"new/{n}"))
+        walls.append(time.monotonic() - began)
+    return round(1000 * statistics.median(walls), 2)
+
+
+def _print(result: dict[str, Any]) -> None:
+    title = f"{result['events']:,} events of {result['videos']:,} videos, {result['database_mb']:,} MB"
+    table = Table("what", "first s", "median s", "least s", "CPU s", title=title)
+    for name, row in result.items():
+        if isinstance(row, dict):
+            table.add_row(name, *(f"{row[key]:.3f}" for key in ("first_s", "median_s", "least_s", "cpu_s")))
+    console = Console()
+    console.print(table)
+    console.print(f"append: {result['append_a_label_ms']} ms per label; upgrade once: {result['upgrade_s']} s")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = benchmark_parser("event_log", __doc__)
+    parser.add_argument("--events", type=int, default=10_000_000)
+    parser.add_argument("--videos", type=int, default=1000)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_benchmark(main))

@@ -1,0 +1,69 @@
+"""Telling videos to stand still or to go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from workspace.states import Order
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The project.")]
+Videos = Annotated[list[str], typer.Argument(metavar="ID...", help="Video ids, as `fewclicks status` shows them.")]
+
+
+def pause(folder: Folder, videos: Videos) -> None:
+    """Let videos stand still; a step that runs now stops at its next sign of life and is done again later.
+
+    Example: fewclicks pause street clip-0123456789
+    """
+    from workspace.states import Order
+
+    _give(folder, videos, Order.PAUSE)
+
+
+def resume(folder: Folder, videos: Videos) -> None:
+    """Let paused videos go on where they stood, at the next run or tick.
+
+    Example: fewclicks resume street clip-0123456789
+    """
+    from workspace.states import Order
+
+    _give(folder, videos, Order.RESUME)
+
+
+def cancel(folder: Folder, videos: Videos) -> None:
+    """Give videos up: what was labeled stays and can be exported; tasks that are open stay in Label Studio.
+
+    Example: fewclicks cancel street clip-0123456789
+    """
+    from workspace.states import Order
+
+    _give(folder, videos, Order.CANCEL)
+
+
+def retry(folder: Folder, videos: Videos) -> None:
+    """Let failed or cancelled videos go on where they stood, at the next run or tick.
+
+    Example: fewclicks retry street clip-0123456789
+    """
+    from workspace.states import Order
+
+    _give(folder, videos, Order.RETRY)
+
+
+def _give(folder: Path, videos: list[str], order: Order) -> None:
+    from flows.progress import place_of
+    from workspace.facts import Facts
+    from workspace.layout import Layout
+
+    layout = Layout(folder.resolve())
+    layout.config()
+    with Facts.open(layout.database_file) as facts:
+        for video in videos:
+            facts.video(video)  # a misspelled id is told before any video is touched
+        for video in videos:
+            changed = facts.order(video, order)
+            print(f"{video}: {place_of(facts.video(video))}{'' if changed else ' (as it was)'}")
