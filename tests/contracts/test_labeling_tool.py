@@ -107,7 +107,7 @@ def bench(kind: str, granularity: Granularity, tmp_path: Path, request: pytest.F
         )
     make = request.getfixturevalue("make_label_studio_tool")
     server = request.getfixturevalue("label_studio_server")
-    tool = make(CLASSES, tiles=1)  # tiles of several questions: tests/end_to_end/test_label_studio_tiles.py
+    tool = make(CLASSES, tiles=1)  # tiles of several questions: tests/end_to_end/test_label_studio_samples.py
     images = server.workspace_root / "videos" / "a b#ä?" / tmp_path.name
     images.mkdir(parents=True, exist_ok=True)
 

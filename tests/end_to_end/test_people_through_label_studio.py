@@ -41,7 +41,7 @@ def api(label_studio_server: LabelStudioServer) -> Iterator[Any]:
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def people(label_studio_server: LabelStudioServer) -> list[tuple[int, str]]:
     """Three fresh users who signed up by invitation: id and e-mail address."""
     header = {"Authorization": f"Token {label_studio_server.token}"}
