@@ -160,7 +160,9 @@ def _state_dict(weights: str, known: type[torchvision.models.WeightsEnum]) -> di
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            downloaded: dict[str, Tensor] = known[weights].get_state_dict(progress=False, check_hash=True)
+            downloaded: dict[str, Tensor] = known[weights].get_state_dict(
+                progress=False, check_hash=True, weights_only=True
+            )
             return downloaded
     except (OSError, RuntimeError) as error:
         raise UserError(
