@@ -15,6 +15,9 @@ def main() -> None:
     # Label Studio, Prefect and other runs share the machine: threads that spin while they wait starve everybody
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from fewclicks.app import app
+    from workspace.redaction import redact_logs, redacted
+
+    redact_logs()
 
     try:
         app(prog_name="fewclicks")
@@ -25,7 +28,7 @@ def main() -> None:
         told = in_one_line(error)
         if told is None:
             raise
-        print(f"Error: {told}", file=sys.stderr)
+        print(f"Error: {redacted(told)}", file=sys.stderr)
         sys.exit(2)
 
 

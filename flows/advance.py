@@ -17,6 +17,7 @@ from flows.tools import label_studio_tool
 from workspace.errors import UserError
 from workspace.facts import Lease
 from workspace.layout import Layout
+from workspace.redaction import redact_logs
 from workspace.states import State
 
 # Prefect stores the parameters of a run, and a progress bar is none: the command line leaves it here instead.
@@ -67,6 +68,7 @@ def tick(workspace: str) -> dict[str, str]:
 
 
 def _open(workspace: str) -> Context:
+    redact_logs()  # a worker comes here without passing our command line
     layout = Layout(Path(workspace).resolve())
     return open_context(layout.root, label_studio_tool(layout, layout.config()), progress_display.get())
 

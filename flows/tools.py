@@ -12,13 +12,14 @@ from connectors.label_studio.webhook import Alarm, register, stored_secret
 from workspace.config import Config
 from workspace.errors import UserError
 from workspace.layout import Layout
+from workspace.redaction import keep_secret
 
 TOKEN_VARIABLE = "LABEL_STUDIO_API_KEY"  # noqa: S105 - a name, not a token
 
 
 def label_studio_address(layout: Layout, config: Config) -> tuple[str, str]:
     """Address and token: from the settings and `LABEL_STUDIO_API_KEY` or the key file, else from `fewclicks serve`."""
-    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    token = keep_secret(os.environ.get(TOKEN_VARIABLE, "").strip())
     if not token and config.label_studio.api_key_file is not None:
         token = _read_secret(layout.root / config.label_studio.api_key_file)
     if token and config.label_studio.url is not None:
@@ -70,6 +71,6 @@ def _read_secret(path: Path) -> str:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise UserError(f"{path} can be read by others (mode {mode:o}).", f"Run `chmod 600 {path}`.")
-        return path.read_text(encoding="utf-8").strip()
+        return keep_secret(path.read_text(encoding="utf-8").strip())
     except OSError as error:
         raise UserError(f"The token file {path} cannot be read: {error.strerror}.") from None

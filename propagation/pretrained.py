@@ -42,7 +42,9 @@ def state_dict(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            downloaded: dict[str, Tensor] = known[weights].get_state_dict(progress=False, check_hash=True)
+            downloaded: dict[str, Tensor] = known[weights].get_state_dict(
+                progress=False, check_hash=True, weights_only=True
+            )
             return downloaded
     except (OSError, RuntimeError) as error:
         raise UserError(

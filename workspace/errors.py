@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from workspace.redaction import redacted
+
 
 class UserError(Exception):
     """Something that the user can mend: what is wrong, with the value, and what to do next.
@@ -10,6 +12,8 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
+        # what a server answers may hold the token it was sent, and errors are printed, logged and kept by Prefect
+        message, hint = redacted(message), redacted(hint)
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from workspace.errors import LeaseLost, UserError
 from workspace.migrations import migrate
 from workspace.owners import is_dead, new_owner
+from workspace.redaction import redacted
 from workspace.states import FREES, MOST_FAILURES, MOVES, ORDERED, ORDERS, Hold, Order, State
 from workspace.tallies import Tally, count, read_tallies
 from workspace.video import Video
@@ -290,7 +291,7 @@ def _append(connection: Connection, video: str | None, round_number: int, new: N
             "video": video,
             "round": round_number,
             "kind": new.kind,
-            "payload": json.dumps(new.payload, sort_keys=True),
+            "payload": redacted(json.dumps(new.payload, sort_keys=True)),
             "dedupe": new.dedupe,
         },
     )

@@ -25,6 +25,7 @@ from connectors.label_studio.installation import label_studio_binary
 from workspace.errors import UserError
 from workspace.files import write_bytes
 from workspace.layout import Layout
+from workspace.redaction import keep_secret
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 300.0  # the first start makes the database: 25 to 45 s on an idle machine
@@ -62,6 +63,8 @@ def running_server(workspace_root: Path) -> RunningServer | None:
     try:
         value = json.loads(Layout(workspace_root).label_studio_state.read_bytes())
         server = RunningServer(**value)
+        keep_secret(server.token)
+        keep_secret(server.password)
     except (OSError, ValueError, TypeError):
         return None
     return server if _alive(server.pid, server.started) and _alive(server.owner, server.owner_started) else None
@@ -74,10 +77,15 @@ def stored_credentials(data_dir: Path) -> Credentials:
     path = data_dir / "credentials.json"
     if path.exists():
         try:
-            return Credentials(**json.loads(path.read_bytes()))
+            found = Credentials(**json.loads(path.read_bytes()))
+            keep_secret(found.token)
+            keep_secret(found.password)
+            return found
         except (ValueError, TypeError):
             raise UserError(f"{path} holds no login.", f"Delete {data_dir} to begin with an empty server.") from None
-    made = Credentials("annotator@fewclicks.local", secrets.token_urlsafe(12), secrets.token_hex(20))
+    made = Credentials(
+        "annotator@fewclicks.local", keep_secret(secrets.token_urlsafe(12)), keep_secret(secrets.token_hex(20))
+    )
     write_bytes(path, (json.dumps(asdict(made), indent=1) + "\n").encode(), mode=0o600)
     return made
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from connectors.label_studio.client import connected, request
 from workspace.errors import UserError
 from workspace.files import write_bytes
+from workspace.redaction import keep_secret
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ def stored_secret(path: Path) -> str:
     """The secret that a call must show, made once; the file is for this user only."""
     if not path.exists():
         write_bytes(path, secrets.token_hex(32).encode(), mode=0o600)
-    return path.read_text(encoding="ascii").strip()
+    return keep_secret(path.read_text(encoding="ascii").strip())
 
 
 def register(url: str, api_key: str, project: int, address: str, secret: str) -> None:
