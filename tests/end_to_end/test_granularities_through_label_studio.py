@@ -73,9 +73,9 @@ def test_the_masks_are_those_of_the_tool_in_memory(
                 "strategy": "gain_per_click",
                 "superpixel_size": 12,
             },
-            "stopping": {"rounds": 2},
+            "stopping": {"rounds": 2, "quality": None},
             "segmenter": {"name": "compact", "weights": None, "input_side": 64},
-            "propagation": {"decoder_steps": 1, "fusion_steps": 1, "flow_max_side": 64},
+            "propagation": {"decoder_steps": 1, "tuning_steps": 0, "flow_max_side": 64},
         },
         "test",
     )
