@@ -26,6 +26,10 @@ from propagation.window import OpinionWindow
 from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.mask import UNKNOWN, MaskArray
 
+_PIXELS_SIDE_BY_SIDE = (
+    2**23
+)  # of frames that are decided at the same time: twenty of 854x480, four of 1080p, one of 4K
+
 __all__ = ["FramePrediction", "Scratch", "fit", "propagate"]
 
 
@@ -74,7 +78,7 @@ def propagate(
 
     model: of `fit` with the same labels and segmenter; None: flow alone. Two passes: from the end, which leaves the
     labels of later frames in `scratch` as later-NNNNNN, (2, 4, H, W) uint8 per wanted frame; then from the beginning.
-    Frames are decided side by side, each on one CPU thread: the masks do not depend on how many there are.
+    Frames are decided side by side, as many as there are CPU threads, or fewer large ones, which would need the memory.
     """
     height, width = frames[0].shape[:2]
     wished = sorted(set(range(len(frames)) if wanted is None else wanted))
@@ -87,11 +91,13 @@ def propagate(
     chosen = frozenset(wished)
     ids = tuple(range(classes))
     threads = torch.get_num_threads()
+    workers = max(1, min(threads, _PIXELS_SIDE_BY_SIDE // (height * width)))
 
     def packed(track: Track, index: int) -> NDArray[np.uint8]:
         return read(track, index, image_of(index), label_of, image_of)
 
-    with ThreadPoolExecutor(threads, "propagate", initializer=partial(torch.set_num_threads, 1)) as pool:
+    own_threads = partial(torch.set_num_threads, max(1, threads // workers))
+    with ThreadPoolExecutor(workers, "propagate", initializer=own_threads) as pool:
         window = None
         if model is not None:
             backbone = features(segmenter, device, settings.seed)
@@ -136,7 +142,7 @@ def propagate(
                     sides = packed(track, index), scratch.get(f"later-{index:06d}")
                     around = None if window is None else window.around(index)
                     pending.append(pool.submit(predict, index, sides, labels.get(index), around))
-                if len(pending) > threads:
+                if len(pending) > workers:
                     yield pending.popleft().result()
                 beat(0.3 + 0.7 * (done + 1) / len(forward))
             while pending:

@@ -12,7 +12,7 @@ from fewclicks.status_table import HEADINGS, print_table, summary
 
 @pytest.mark.parametrize("count", [0, 1, 50, 51, 300])
 def test_every_row_is_there(count: int) -> None:
-    rows = [(f"clip-[red]-{n}", "7", "waiting", "1/10", f"{n} of 999", str(n)) for n in range(count)]
+    rows = [(f"clip-[red]-{n}", "7", "waiting", "1/10", f"{n} of 999", str(n), "-") for n in range(count)]
     out = io.StringIO()
     print_table(Console(file=out, width=120), "a [bold] title", rows)
     lines = out.getvalue().splitlines()
