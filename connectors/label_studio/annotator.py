@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from connectors.label_studio.client import TaskRow, connected, is_loopback, list_tasks, task_or_none
+from connectors.label_studio.client import TaskRow, connected, list_tasks, task_or_none
 from connectors.label_studio.excerpts import KEY, Excerpt, excerpt_of_data
 from connectors.label_studio.labeling_config import class_ids, label_texts
 from connectors.label_studio.regions import CHANGED, MANUAL, UNTOUCHED, brush_region, read_result
@@ -80,7 +80,7 @@ class LabelStudioAnnotator:
         shown = (task.get("predictions") or [None])[0]
         predicted = None if shown is None else shown["result"]
         answering = self._choices if TILES in task["data"] else self._regions
-        result = answering(task["data"], predicted, annotator)
+        result = answering(client, task["data"], predicted, annotator)
         fields: dict[str, Any] = {"lead_time": round(time.monotonic() - began, 3)}
         if self._person is not None:
             fields["completed_by"] = self._person
@@ -92,11 +92,11 @@ class LabelStudioAnnotator:
             client.annotations.create(id=task["id"], result=result, **fields)
 
     def _regions(
-        self, data: dict[str, Any], predicted: Any, annotator: Callable[[Question], MaskArray | None]
+        self, client: Any, data: dict[str, Any], predicted: Any, annotator: Callable[[Question], MaskArray | None]
     ) -> list[dict[str, Any]] | None:
         """What is painted; None if the question is skipped."""
         excerpt = excerpt_of_data(data)
-        self._load_image(excerpt.image)
+        self._load_image(client, excerpt.image)
         height, width = excerpt.inside.shape
         shown = None
         if predicted is not None:
@@ -106,14 +106,14 @@ class LabelStudioAnnotator:
         return None if mask is None else corrected_regions(shown, excerpt.cut(mask), self._labels, self._background)
 
     def _choices(
-        self, data: dict[str, Any], predicted: Any, annotator: Callable[[Question], MaskArray | None]
+        self, client: Any, data: dict[str, Any], predicted: Any, annotator: Callable[[Question], MaskArray | None]
     ) -> list[dict[str, Any]]:
         """What is chosen for each tile: "can't tell" where the question is skipped or nothing is said about it."""
         before = tile_answers(predicted, self._options)
         result = []
         for index, part in enumerate(data[TILES]):
             tile = tile_of_data(part)
-            self._load_image(tile.excerpt.image)
+            self._load_image(client, tile.excerpt.image)
             shown = tile.excerpt.placed(tile.shown)
             with _question(tile.excerpt, None if tile.predicted is None else shown) as question:
                 mask = annotator(question)
@@ -123,19 +123,15 @@ class LabelStudioAnnotator:
             result.append(tile_choice(index, self._options[answer], origin))
         return result
 
-    def _load_image(self, address: str) -> None:
-        with httpx.Client(timeout=60, trust_env=not is_loopback(self.url)) as http:
-            response = http.get(self.url + address, headers={"Authorization": self._authorization()})
+    def _load_image(self, client: Any, address: str) -> None:
+        wrapper = client._client_wrapper
+        http: httpx.Client = wrapper.httpx_client.httpx_client
+        response = http.get(self.url + address, headers=wrapper.get_headers())
         if response.status_code != 200 or not response.headers.get("content-type", "").startswith("image/"):
             raise UserError(
                 f"Label Studio does not deliver {address} ({response.status_code}).",
                 "The folder needs a local storage row, under the server's LOCAL_FILES_DOCUMENT_ROOT.",
             )
-
-    def _authorization(self) -> str:
-        """As the SDK would send it: a personal token is exchanged for a short-lived one."""
-        with connected(self.url, self._api_key) as client:
-            return str(client._client_wrapper.get_headers()["Authorization"])
 
 
 def is_open_for(row: TaskRow, person: int) -> bool:
