@@ -26,9 +26,7 @@ from propagation.window import OpinionWindow
 from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.mask import UNKNOWN, MaskArray
 
-_PIXELS_SIDE_BY_SIDE = (
-    2**23
-)  # of frames that are decided at the same time: twenty of 854x480, four of 1080p, one of 4K
+_PIXELS_SIDE_BY_SIDE = 2**23  # of frames that are decided at the same time: twenty of 854x480, four of 1080p, one of 4K
 
 __all__ = ["FramePrediction", "Scratch", "fit", "propagate"]
 
