@@ -1,4 +1,4 @@
-"""The loop with patches and with superpixels through a real Label Studio: the same masks as without a server."""
+"""The loop with patches, superpixels and a mixture through a real Label Studio: the same masks as without a server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.label_studio, pytest.mark.slow, pytest.mark.xdist_grou
 FRAMES, HEIGHT, WIDTH = 4, 96, 128
 VIDEO = Video("clip-0123456789", "<clip>", "0123456789" * 6 + "abcd", FRAMES, WIDTH, HEIGHT, 10.0, ".png")
 CLASSES = ("ground", "box")
-BUDGETS = {"patch:64": 5, "superpixel": 30}  # a mixture asks the same questions, a kind per round
+BUDGETS = {"patch:64": 5, "superpixel": 30, "mixed": 1}
 
 
 def truth(index: int) -> np.ndarray:
