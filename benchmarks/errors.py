@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.options import benchmark_parser, check_writable, run_benchmark, segmenter_of, write_result
+from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from connectors.measured_folder import MeasuredFolder, open_measured_folder
 from flows.adding import add_video
 from flows.frame_files import FlowFiles, FrameFiles
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.seeds < 1 or options.every < 1:
         raise UserError("--seeds and --every must be at least 1.")
     folders = [open_measured_folder(path) for path in options.folders]
-    segmenter = SegmenterConfig(**segmenter_of(options)) if options.model_seeds else None
+    segmenter = settings_of(options).segmenter if options.model_seeds else None
     results = []
     for folder in folders:
         Console(stderr=True).print(f"{folder.name}: {options.seeds} seeds")
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def measure(folder: MeasuredFolder, options: argparse.Namespace, segmenter: SegmenterConfig | None) -> dict[str, Any]:
     """All kinds and seeds on one video."""
-    settings = PropagationConfig(seed=options.seed)
+    settings = settings_of(options).propagation
     classes = len(folder.classes)
     with tempfile.TemporaryDirectory(prefix="fewclicks-errors-") as root:
         layout = Layout(Path(root))

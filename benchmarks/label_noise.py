@@ -23,7 +23,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.options import benchmark_parser, check_writable, run_benchmark, segmenter_of, write_result
+from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from connectors.measured_folder import MeasuredFolder, open_measured_folder
 from flows.adding import add_video
 from flows.frame_files import FlowFiles, FrameFiles, ScratchFiles
@@ -36,7 +36,7 @@ from quality.label_noise import NOISES
 from quality.planted_errors import KINDS
 from quality.scores import confusion, miou
 from quality.suspicion import Sign
-from workspace.config import FramesConfig, PropagationConfig, SegmenterConfig
+from workspace.config import FramesConfig, SegmenterConfig
 from workspace.errors import UserError
 from workspace.facts import Facts
 from workspace.instance import regions
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     check_writable(options.out)
     noises = [_noise(text) for text in options.noise.split(",")]
     folders = [open_measured_folder(path) for path in options.folders]
-    segmenter = SegmenterConfig(**segmenter_of(options))
+    segmenter = settings_of(options).segmenter
     table = Table("data", "noise", "dropped", "labels' own mIoU", "mIoU", *SIZES, title="Label noise")
     runs = []
     for folder in folders:
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
 def measure(
     folder: MeasuredFolder, noises: list[tuple[str, float]], segmenter: SegmenterConfig, options: argparse.Namespace
 ) -> list[dict[str, Any]]:
-    settings = PropagationConfig(seed=options.seed)
+    settings = settings_of(options).propagation
     classes = len(folder.classes)
     runs = []
     with tempfile.TemporaryDirectory(prefix="fewclicks-noise-") as root:

@@ -20,7 +20,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.options import benchmark_parser, run_benchmark, segmenter_of, write_result
+from benchmarks.options import benchmark_parser, run_benchmark, settings_of, write_result
 from connectors.label_studio.annotator import LabelStudioAnnotator
 from connectors.label_studio.server import serve
 from connectors.measured_folder import MeasuredFolder, open_measured_folder
@@ -33,7 +33,6 @@ from flows.exporting import export_video
 from flows.simulation import RoundScore, score_round
 from flows.tools import label_studio_tool
 from selection.clicks import frame_clicks
-from workspace.config import parse_config
 from workspace.errors import UserError
 from workspace.facts import Facts
 from workspace.files import write_bytes
@@ -76,16 +75,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _prepare(layout: Layout, folder: MeasuredFolder, options: argparse.Namespace, console: Console) -> Video:
-    values = {
-        "project": {"name": f"measured {folder.name}"[:50], "classes": list(folder.classes)},
-        "selection": {"budget": options.budget, "seed": options.seed},
-        "stopping": {"rounds": options.rounds, "quality": None},
-        "segmenter": segmenter_of(options),
-    }
-    config = parse_config(values, "The benchmark's command line")
+    config = settings_of(
+        options,
+        folder.classes,
+        project={"name": f"measured {folder.name}"[:50]},
+        selection={"budget": options.budget},
+        stopping={"rounds": options.rounds},
+    )
     if layout.config_file.exists() and layout.config() != config:
         raise UserError(f"{layout.root} holds another project.", "Give --workspace a new folder.")
-    write_bytes(layout.config_file, yaml.safe_dump(values, sort_keys=False).encode())
+    write_bytes(layout.config_file, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False).encode())
     layout.videos.mkdir(parents=True, exist_ok=True)
     facts = Facts.open(layout.database_file)
     with progress_bars(console) as show:

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from benchmarks.options import benchmark_parser, run_benchmark, segmenter_of, write_result
+from benchmarks.options import benchmark_parser, run_benchmark, settings_of, write_result
 from flows.frame_files import FlowFiles, ScratchFiles
 from propagation.fit import fit
 from propagation.flow import dis_flow
@@ -102,7 +102,8 @@ def main(arguments: list[str] | None = None) -> None:
     if min(lengths) < 50 or min(height, width) < 32:
         raise UserError("Videos have 50 frames or more, and sides of 32 pixels or more.")
     table = Table("frames", "labels", "mIoU", "fit s", "frames/s", "peak MB", title=f"Propagation at {width}x{height}")
-    segmenter, settings = SegmenterConfig(**segmenter_of(options)), PropagationConfig(seed=options.seed)
+    config = settings_of(options)
+    segmenter, settings = config.segmenter, config.propagation
     runs = []
     for frames in lengths:
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:

@@ -25,12 +25,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.options import benchmark_parser, check_writable, run_benchmark, segmenter_of, write_result
+from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from connectors.measured_folder import open_measured_folder
 from dashboard.comparison_figure import draw_comparison
 from flows.simulation import Simulation, share_at, simulate
 from selection.strategies import STRATEGIES, default_strategy, strategy
-from workspace.config import Config, parse_config
+from workspace.config import Config
 from workspace.errors import UserError
 
 QUALITIES = ("0.80", "0.85", "0.90", "0.95")
@@ -91,19 +91,13 @@ def _config(classes: tuple[str, ...], name: str, options: argparse.Namespace) ->
     granularity = own[0] if own else options.granularity
     chosen = default_strategy(granularity) if chosen == "default" else chosen
     strategy(chosen)
-    values = {
-        "project": {"name": "benchmark", "classes": list(classes)},
-        "selection": {
-            "granularity": granularity,
-            "strategy": chosen,
-            "budget": own[1] if len(own) > 1 else options.budget,
-            "seed": options.seed,
-        },
-        "stopping": {"rounds": options.rounds, "quality": None},
-        "segmenter": segmenter_of(options),
-        "propagation": {"seed": options.seed},
-    }
-    return parse_config(values, "The benchmark's command line")
+    budget = own[1] if len(own) > 1 else options.budget
+    return settings_of(
+        options,
+        classes,
+        selection={"granularity": granularity, "strategy": chosen, "budget": budget},
+        stopping={"rounds": options.rounds, "quality": None},
+    )
 
 
 def _print(result: dict[str, Any]) -> None:

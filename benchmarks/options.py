@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from workspace.config import Config, parse_config
 from workspace.errors import UserError
 from workspace.files import write_bytes
 
@@ -25,6 +28,13 @@ def benchmark_parser(name: str, description: str | None) -> argparse.ArgumentPar
         "--segmenter", metavar="NAME", help="mobilenet_v2 if weights are given, compact (from nothing) otherwise"
     )
     parser.add_argument("--weights", metavar="PATH", help="a local state dict or a torchvision weights name")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="any setting of configs/default.yaml, for example propagation.tuning_steps=0; may be repeated",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
     return parser
 
@@ -36,6 +46,29 @@ def segmenter_of(options: argparse.Namespace) -> dict[str, Any]:
     if weights is not None and Path(weights).exists():
         weights = str(Path(weights).resolve())
     return {"name": name, "weights": weights}
+
+
+def settings_of(options: argparse.Namespace, classes: Sequence[str] = ("a", "b"), **sections: dict[str, Any]) -> Config:
+    """The whole settings: the product's defaults, the benchmark's own `sections`, then each --set."""
+    values: dict[str, Any] = {
+        "project": {"name": "benchmark", "classes": list(classes)},
+        "stopping": {"quality": None},
+        "segmenter": segmenter_of(options),
+        "propagation": {"seed": options.seed},
+        "selection": {"seed": options.seed},
+    }
+    for name, section in sections.items():
+        values[name] = values.get(name, {}) | section
+    for word in options.set:
+        key, equals, value = word.partition("=")
+        section, dot, name = key.partition(".")
+        if not (equals and dot and section in Config.model_fields):
+            raise UserError(f"--set {word!r} is no setting.", "Write --set SECTION.KEY=VALUE.")
+        try:
+            values[section] = values.get(section, {}) | {name: yaml.safe_load(value)}
+        except yaml.YAMLError:
+            raise UserError(f"--set {word!r}: {value!r} is no value.") from None
+    return parse_config(values, "The benchmark's command line")
 
 
 def write_result(out: Path | None, result: Any) -> None:

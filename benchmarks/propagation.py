@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.options import benchmark_parser, check_writable, run_benchmark, segmenter_of, write_result
+from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from connectors.measured_folder import open_measured_folder
 from flows.adding import add_video
 from flows.frame_files import FlowFiles, FrameFiles, ScratchFiles
@@ -35,7 +35,7 @@ from propagation.model import error_ratio
 from propagation.propagate import propagate
 from quality.calibration import calibration_counts, expected_calibration_error
 from quality.scores import confusion, miou
-from workspace.config import FramesConfig, PropagationConfig, SegmenterConfig
+from workspace.config import Config, FramesConfig
 from workspace.errors import UserError
 from workspace.facts import Facts
 from workspace.layout import Layout
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     check_writable(options.out)
     folders = [open_measured_folder(path) for path in options.folders]
-    segmenter = SegmenterConfig(**segmenter_of(options))
+    config = settings_of(options, propagation={"probability_stride": 1})  # every pixel's own probability, for the ECE
     table = Table(
         "data", "labeled", "flow", "ours", "ECE", "estimate", "fit s", "frames/s", "peak MB", title="Propagation"
     )
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
         for labeled in _counts(options.labeled, folder.n_masks):
             Console(stderr=True).print(f"{folder.name}: {labeled} labeled frames")
             with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-                run = pool.submit(measure, path, labeled, segmenter, options.seed).result()
+                run = pool.submit(measure, path, labeled, config).result()
             runs.append(run)
             quality = f"{100 * run['miou_flow']:.1f}", f"{100 * run['miou']:.1f}", f"{100 * run['ece']:.1f} %"
             estimate = f"{100 * run['estimate_error']:+.1f}"
@@ -65,10 +65,10 @@ def main(arguments: list[str] | None = None) -> None:
     write_result(options.out, {"runs": runs})
 
 
-def measure(path: Path, labeled: int, segmenter: SegmenterConfig, seed: int) -> dict[str, Any]:
+def measure(path: Path, labeled: int, config: Config) -> dict[str, Any]:
     """One line of the table."""
     folder = open_measured_folder(path)
-    settings = PropagationConfig(seed=seed, probability_stride=1)  # every pixel's own probability, for the ECE
+    segmenter, settings = config.segmenter, config.propagation
     classes = len(folder.classes)
     with tempfile.TemporaryDirectory(prefix="fewclicks-propagation-") as root:
         layout = Layout(Path(root))

@@ -11,6 +11,8 @@ from benchmarks.loop import main
 from connectors.street_scene import write_street
 from workspace.errors import UserError
 
+QUICK = [word for name in ("decoder_steps", "tuning_steps") for word in ("--set", f"propagation.{name}=3")]
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -22,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 def test_two_strategies_side_by_side(folder: Path, tmp_path: Path) -> None:
     out, plot = tmp_path / "loop.json", tmp_path / "loop.png"
     names = "uniform@frame@1,gain_per_click"
-    words = ["--granularity", "patch:32", "--budget", "3", "--rounds", "2", "--strategies", names]
+    words = ["--granularity", "patch:32", "--budget", "3", "--rounds", "2", "--strategies", names, *QUICK]
     main([str(folder), *words, "--out", str(out), "--plot", str(plot)])
     result = json.loads(out.read_text())
     assert (result["data"], result["frames"]) == ("street", 5)
