@@ -28,7 +28,7 @@ from rich.table import Table
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from connectors.measured_folder import open_measured_folder
 from dashboard.comparison_figure import draw_comparison
-from flows.simulation import Simulation, share_at, simulate
+from flows.simulation import RoundScore, Simulation, share_at, simulate
 from selection.strategies import STRATEGIES, default_strategy, strategy
 from workspace.config import Config
 from workspace.errors import UserError
@@ -67,9 +67,15 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(path: Path, config: Config) -> dict[str, Any]:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fewclicks-loop-") as root:
-        simulation = simulate(open_measured_folder(path), Path(root), config)
+        simulation = simulate(open_measured_folder(path), Path(root), config, on_round=_tell)
         simulation.context.facts.close()
     return {"full_clicks": simulation.full_clicks, "run": _result(simulation, config, time.monotonic() - began)}
+
+
+def _tell(score: RoundScore) -> None:
+    """A long run shows how far it is."""
+    shares = f"{score.share:.1%} of the clicks, {score.share_corrected:.1%} if corrected"
+    Console(stderr=True).print(f"  round {score.round}: mIoU {100 * score.miou:.1f} at {shares}; {score.seconds:.0f} s")
 
 
 def _result(simulation: Simulation, config: Config, seconds: float) -> dict[str, Any]:
