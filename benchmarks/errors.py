@@ -14,10 +14,8 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +24,17 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.measured_video import measured_video
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from connectors.measured_folder import MeasuredFolder, open_measured_folder
-from flows.adding import add_video
 from flows.frame_files import FlowFiles, FrameFiles
 from flows.reviewing import CONTRADICTION, DOUBT, MOST, SHIFT, to_review
-from propagation.flow import dis_flow
 from propagation.held_out import Opinion, opinions, witnesses
 from quality.planted_errors import KINDS
 from quality.review_order import area_under_curve, precision_at, review_order
 from quality.suspicion import Regions, contradiction, disbelief, doubts, regions_of, shift
-from workspace.config import FramesConfig, PropagationConfig, SegmenterConfig
+from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.errors import UserError
-from workspace.facts import Facts
-from workspace.layout import Layout
 from workspace.mask import UNKNOWN, MaskArray
 from workspace.video import Video
 
@@ -71,19 +66,11 @@ def measure(folder: MeasuredFolder, options: argparse.Namespace, segmenter: Segm
     """All kinds and seeds on one video."""
     settings = settings_of(options).propagation
     classes = len(folder.classes)
-    with tempfile.TemporaryDirectory(prefix="fewclicks-errors-") as root:
-        layout = Layout(Path(root))
-        layout.videos.mkdir()
-        with Facts.open(layout.database_file) as facts:
-            video = add_video(layout, facts, FramesConfig(), folder.video_path).video
-        folder.check_video(video.frames, video.width, video.height)
-        frames = FrameFiles(layout, video, keep=8)
-        flow = FlowFiles(layout.flow(video.id), frames, partial(dis_flow, max_side=settings.flow_max_side))
+    with measured_video(folder, settings) as measured:
+        video, frames, flow = measured.video, measured.frames, measured.flow
         truth = {index: folder.truth(index) for index in range(0, video.frames, options.every)}
         clock = _Clock()
-        for index in range(video.frames - 1):
-            flow(index, index + 1)
-            flow(index + 1, index)
+        measured.fill_flow()
         flow_seconds = clock.lap()
         to_review(frames, truth, flow, classes, segmenter, settings, {}, lambda part: None)
         seconds = clock.lap()

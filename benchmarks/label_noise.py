@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +21,20 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.measured_video import measured_video, quiet
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from connectors.measured_folder import MeasuredFolder, open_measured_folder
-from flows.adding import add_video
-from flows.frame_files import FlowFiles, FrameFiles, ScratchFiles
 from flows.reviewing import CONTRADICTION, to_review
 from propagation.fit import fit
-from propagation.flow import dis_flow
 from propagation.propagate import propagate
 from quality.comparison import SIZES, size_of
 from quality.label_noise import NOISES
 from quality.planted_errors import KINDS
 from quality.scores import confusion, miou
 from quality.suspicion import Sign
-from workspace.config import FramesConfig, SegmenterConfig
+from workspace.config import SegmenterConfig
 from workspace.errors import UserError
-from workspace.facts import Facts
 from workspace.instance import regions
-from workspace.layout import Layout
 from workspace.mask import UNKNOWN, MaskArray
 
 _LEAST_REGION_PX = 100
@@ -72,14 +66,8 @@ def measure(
     settings = settings_of(options).propagation
     classes = len(folder.classes)
     runs = []
-    with tempfile.TemporaryDirectory(prefix="fewclicks-noise-") as root:
-        layout = Layout(Path(root))
-        layout.videos.mkdir()
-        with Facts.open(layout.database_file) as facts:
-            video = add_video(layout, facts, FramesConfig(), folder.video_path).video
-        folder.check_video(video.frames, video.width, video.height)
-        frames = FrameFiles(layout, video, keep=8)
-        flow = FlowFiles(layout.flow(video.id), frames, partial(dis_flow, max_side=settings.flow_max_side))
+    with measured_video(folder, settings) as measured:
+        video, frames, flow = measured.video, measured.frames, measured.flow
         if not 2 <= options.labeled < video.frames:
             raise UserError(f"--labeled {options.labeled} does not fit a video of {video.frames} frames.")
         chosen = [int((i + 0.5) * video.frames / options.labeled) for i in range(options.labeled)]
@@ -91,17 +79,17 @@ def measure(
             own = sum(confusion(clean[i], noisy[i], classes) for i in chosen)
             variants = {"": noisy}
             if options.drop:
-                found = to_review(frames, noisy, flow, classes, None, settings, {}, _quiet)
+                found = to_review(frames, noisy, flow, classes, None, settings, {}, quiet)
                 variants["drop"] = without_contradicted(noisy, found.signs[CONTRADICTION])
             for variant, labels in variants.items():
-                model = fit(frames, labels, flow, classes, segmenter, settings, None, _quiet)
-                scratch = ScratchFiles(layout.root / "scratch")
+                model = fit(frames, labels, flow, classes, segmenter, settings, None, quiet)
+                scratch = measured.scratch()
                 scores = _scores(
                     folder,
                     {
                         p.index: p.mask
                         for p in propagate(
-                            frames, labels, flow, classes, segmenter, settings, model, scratch, judged, _quiet
+                            frames, labels, flow, classes, segmenter, settings, model, scratch, judged, quiet
                         )
                     },
                     classes,
@@ -175,10 +163,6 @@ def _noise(text: str) -> tuple[str, float]:
             f"NAME:STRENGTH, with pixels for {', '.join(NOISES)}, a share for {', '.join(KINDS)}; or none.",
         )
     return name, value
-
-
-def _quiet(fraction: float) -> None:
-    """No progress bar inside a measurement."""
 
 
 def _parser() -> argparse.ArgumentParser:

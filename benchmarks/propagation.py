@@ -12,10 +12,8 @@ from __future__ import annotations
 import argparse
 import resource
 import sys
-import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -24,21 +22,17 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.measured_video import measured_video, quiet
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from connectors.measured_folder import open_measured_folder
-from flows.adding import add_video
-from flows.frame_files import FlowFiles, FrameFiles, ScratchFiles
 from propagation.estimate import estimated_miou
 from propagation.fit import fit
-from propagation.flow import dis_flow
 from propagation.model import error_ratio
 from propagation.propagate import propagate
 from quality.calibration import calibration_counts, expected_calibration_error
 from quality.scores import confusion, miou
-from workspace.config import Config, FramesConfig
+from workspace.config import Config
 from workspace.errors import UserError
-from workspace.facts import Facts
-from workspace.layout import Layout
 from workspace.mask import UNKNOWN
 
 
@@ -70,30 +64,22 @@ def measure(path: Path, labeled: int, config: Config) -> dict[str, Any]:
     folder = open_measured_folder(path)
     segmenter, settings = config.segmenter, config.propagation
     classes = len(folder.classes)
-    with tempfile.TemporaryDirectory(prefix="fewclicks-propagation-") as root:
-        layout = Layout(Path(root))
-        layout.videos.mkdir()
-        with Facts.open(layout.database_file) as facts:
-            video = add_video(layout, facts, FramesConfig(), folder.video_path).video
-        folder.check_video(video.frames, video.width, video.height)
-        frames = FrameFiles(layout, video)
+    with measured_video(folder, settings) as measured:
+        video, frames, flow = measured.video, measured.frames, measured.flow
         chosen = [int((i + 0.5) * video.frames / labeled) for i in range(labeled)]
         labels = {index: folder.truth(index) for index in chosen}
-        flow = FlowFiles(layout.flow(video.id), frames, partial(dis_flow, max_side=settings.flow_max_side))
         began = time.monotonic()
-        for index in range(video.frames - 1):
-            flow(index, index + 1)
-            flow(index + 1, index)
+        measured.fill_flow()
         flow_seconds = time.monotonic() - began
         began = time.monotonic()
-        model = fit(frames, labels, flow, classes, segmenter, settings, None, _quiet)
+        model = fit(frames, labels, flow, classes, segmenter, settings, None, quiet)
         fit_seconds = time.monotonic() - began
         ours, warped = np.zeros((2, classes, classes + 1), np.int64)
         expected = np.zeros((classes, classes))
         calibration = np.zeros(calibration_counts(np.zeros(0), np.zeros(0, bool)).shape)
         propagate_seconds = 0.0
-        scratch = ScratchFiles(layout.root / "scratch")
-        predictions = propagate(frames, labels, flow, classes, segmenter, settings, model, scratch, None, _quiet)
+        scratch = measured.scratch()
+        predictions = propagate(frames, labels, flow, classes, segmenter, settings, model, scratch, None, quiet)
         while True:
             began = time.monotonic()
             prediction = next(predictions, None)
@@ -120,10 +106,6 @@ def measure(path: Path, labeled: int, config: Config) -> dict[str, Any]:
         "fps": round(video.frames / (flow_seconds + propagate_seconds), 3),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }
-
-
-def _quiet(fraction: float) -> None:
-    """No progress bar inside a measurement."""
 
 
 def _counts(text: str, frames: int) -> list[int]:

@@ -172,7 +172,8 @@ def _best_granularity(offers: dict[str, list[ScoredFrame]], clicks: float) -> tu
     promised = {}
     for name, frames in offers.items():
         frame, box, gain, _, motion, cost = _columns(frames)
-        picks = greedy_gain(frame, box, motion, gain, cost, max(1, int(clicks)), clicks)
+        mend = frames[0].mend if frames else 1.0
+        picks = greedy_gain(frame, box, motion, gain, cost, max(1, int(clicks)), clicks, mend=mend)
         spent = float(cost[picks.index].sum())
         # the last sample may not fit in, or a single frame cost more than the clicks: compare what a click buys
         promised[name] = (float(picks.gain.sum()) / spent if spent else 0.0, picks.index)
@@ -212,6 +213,7 @@ def _candidates(
         cost=cost,
         box=box,
         motion=motion,
+        mend=offered[0].mend if offered else 1.0,
         frames=video.frames,
         asked_frame=asked_frame,
         asked_embedding=before,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from propagation.side_by_side import in_turn
 from propagation.sources import FrameSource
 from workspace.errors import UserError
 from workspace.files import read_array, read_rgb, write_array
@@ -23,6 +26,7 @@ class FrameFiles:
     def __init__(self, layout: Layout, video: Video, keep: int = 4) -> None:
         self._layout, self._video, self._keep = layout, video, keep
         self._recent: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+        self._lock = Lock()  # flow of several pairs may be computed at a time
 
     def __len__(self) -> int:
         return self._video.frames
@@ -30,6 +34,10 @@ class FrameFiles:
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         if not 0 <= index < len(self):
             raise IndexError(index)
+        with self._lock:
+            return self._read(index)
+
+    def _read(self, index: int) -> NDArray[np.uint8]:
         if index not in self._recent:
             frame = read_rgb(self._layout.frame(self._video, index))
             if frame.shape != (self._video.height, self._video.width, 3):
@@ -67,6 +75,25 @@ class FlowFiles:
         flow = self._compute(self._frames[source], self._frames[target]).astype(np.float16)
         write_array(path, flow)
         return flow.astype(np.float32)
+
+    def fill(self, workers: int, beat: Callable[[float], None]) -> None:
+        """Both directions of every pair of neighbours, `workers` pairs at a time; `beat` gets the fraction done.
+
+        Those that are there already cost a look at the folder.
+        """
+        pairs = [(index, index + 1) for index in range(len(self._frames) - 1)]
+        with ThreadPoolExecutor(workers, "flow") as pool:
+            try:
+                made = in_turn(self._both_ways, pairs, pool if workers > 1 else None, workers)
+                for done, _ in enumerate(made):
+                    beat((done + 1) / len(pairs))
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _both_ways(self, pair: tuple[int, int]) -> None:
+        for source, target in (pair, pair[::-1]):
+            if not self.has(source, target):
+                self(source, target)
 
     def _file(self, source: int, target: int) -> Path:
         return self._folder / f"{source:06d}-{target:06d}.npy"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -87,6 +88,7 @@ class LabelSet(Mapping[int, MaskArray]):
                 samples = self._of_frame.setdefault(label.sample.frame, {})
                 samples.setdefault((label.round, label.sample.key), []).append(label)
         self._recent: OrderedDict[int, MaskArray] = OrderedDict()
+        self._lock = Lock()  # several frames may be propagated at a time
 
     def __len__(self) -> int:
         return len(self._of_frame)
@@ -95,6 +97,10 @@ class LabelSet(Mapping[int, MaskArray]):
         return iter(sorted(self._of_frame))
 
     def __getitem__(self, frame: int) -> MaskArray:
+        with self._lock:
+            return self._merged(frame)
+
+    def _merged(self, frame: int) -> MaskArray:
         samples = self._of_frame[frame]
         if frame not in self._recent:
             merged: MaskArray | None = None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from flows.context import Context, beating
@@ -24,6 +24,7 @@ from propagation.model import error_ratio
 from propagation.out_of_memory import too_little_memory_is_told
 from propagation.propagate import FramePrediction
 from propagation.propagate import propagate as propagate_labels
+from propagation.side_by_side import workers_for
 from workspace.facts import Lease, NewEvent
 from workspace.files import fingerprint, write_bytes, write_image
 from workspace.layout import Layout
@@ -55,7 +56,9 @@ def fit(context: Context, lease: Lease) -> bool:
         use_threads(context.config.propagation.threads)
         frames = FrameFiles(context.layout, video)
         flow = flow_files(context, video, frames)
-        _compute_flow(flow, video, beating(context, lease, "optical flow"))
+        one = context.config.propagation.flow != "dis"  # a network's pair takes the whole device
+        workers = 1 if one else workers_for(video.height, video.width, torch.get_num_threads())
+        flow.fill(workers, beating(context, lease, "optical flow"))
         with too_little_memory_is_told(context.config.propagation.device):
             data = fit_segmenter(
                 frames,
@@ -154,15 +157,6 @@ def _labels(context: Context, video: Video) -> LabelSet:
 def flow_files(context: Context, video: Video, frames: FrameFiles) -> FlowFiles:
     folder, compute = flow_method(context.config.propagation)
     return FlowFiles(context.layout.flow(video.id) / folder, frames, compute)
-
-
-def _compute_flow(flow: FlowFiles, video: Video, beat: Callable[[float], None]) -> None:
-    """Both directions of every pair of neighbours; those that are there already cost a look at the folder."""
-    for index in range(video.frames - 1):
-        if not flow.has(index, index + 1) or not flow.has(index + 1, index):
-            flow(index, index + 1)
-            flow(index + 1, index)
-        beat((index + 1) / video.frames)
 
 
 def _previous_model(layout: Layout, video: str, model: str) -> bytes | None:

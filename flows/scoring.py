@@ -14,13 +14,13 @@ from flows.learning import read_probabilities
 from flows.superpixel_files import frame_superpixels, superpixel_ids
 from propagation.flow import coarse
 from selection.expected_clicks import outlines
-from selection.expected_error import carried, expected_error
+from selection.expected_error import carried, expected_error, mended_share
 from selection.granularity import SUPERPIXEL, patch_shape
 from selection.patches import patch_sums
 from selection.scoring import FrameMaps, Scores, at_pixels, score_frame, score_patches, score_superpixels
 from selection.uncertainty import class_weights, entropy
 from workspace.files import read_mask
-from workspace.sample import Sample
+from workspace.sample import Granularity, Sample
 from workspace.video import Video
 
 Beat = Callable[[float], None]
@@ -31,13 +31,14 @@ class ScoredFrame:
     """The samples of one frame that have something left to ask.
 
     scores: of these;  superpixel: the segmentation's fingerprint and (P,) ids in it, if these are superpixels;
-    whole: the only sample is the frame itself
+    whole: the only sample is the frame itself;  mend: how much of the error in the next frame a label here mends
     """
 
     frame: int
     scores: Scores
     superpixel: tuple[str, NDArray[np.int64]] | None = None
     whole: bool = False
+    mend: float = 1.0
 
     def only(self, rows: NDArray[np.int64]) -> ScoredFrame:
         """Some of the samples."""
@@ -87,6 +88,7 @@ def scored_frames(
     # an error weighs as in mIoU, by one over the size of its class; uncertainty only leans towards rare classes
     mean_iou_weight, weight = class_weights(pixels, power=1.0), class_weights(pixels)
     last = video.frames - 1
+    per_pixel = np.full(video.frames, np.nan)
     there = np.zeros(0, np.float32)
     for frame in range(last, -1, -1):
         probability, doubt = read_probabilities(context.layout, video.id, model, frame)
@@ -94,8 +96,12 @@ def scored_frames(
         error = expected_error(probability, doubt, mean_iou_weight) * share
         later = np.zeros_like(error) if frame == last else _carried(flow, frame, frame + 1, there, stride)
         scratch.put(f"gain-{frame:06d}", np.stack([error, later, share]))
+        if share.any():
+            per_pixel[frame] = error.sum() / share.sum()
         there = error + later * share
         beat(0.5 * (last - frame + 1) / video.frames)
+    whole = [f for f, samples in asked.items() if any(s.granularity is Granularity.FRAME for s in samples)]
+    mend = mended_share(per_pixel, np.array(sorted(whole), np.int64))
     for frame in range(video.frames):
         error, later, share = (np.asarray(part, np.float32) for part in scratch.get(f"gain-{frame:06d}"))
         earlier = np.zeros_like(error) if frame == 0 else _carried(flow, frame, frame - 1, there, stride)
@@ -103,7 +109,7 @@ def scored_frames(
         probability, doubt = read_probabilities(context.layout, video.id, model, frame)
         uncertainty = entropy(probability) * weight[probability.argmax(axis=0)]
         # what is open within a cell is where its error lies; a pixel of it then has more than the cell's average
-        gain = error / np.maximum(share, 1e-6) + later + earlier
+        gain = error / np.maximum(share, 1e-6) + mend * (later + earlier)
         motion = _motion(flow, frame, last, stride) if last else np.zeros((2, *error.shape), np.float32)
         maps = FrameMaps(
             open_pixels(context, video, asked.get(frame, [])),
@@ -113,7 +119,8 @@ def scored_frames(
             np.stack([at_pixels(part, stride, video.height, video.width) for part in motion]),
             outlines(read_mask(context.layout.masks(video.id, model) / f"{frame:06d}.png")),
         )
-        yield {name: _open_samples(context, video, frame, name, maps) for name in granularities}
+        samples = {name: _open_samples(context, video, frame, name, maps) for name in granularities}
+        yield {name: replace(scored, mend=mend) for name, scored in samples.items()}
         beat(0.5 + 0.5 * (frame + 1) / video.frames)
 
 

@@ -20,13 +20,12 @@ from propagation.devices import torch_device
 from propagation.fit import fit
 from propagation.model import from_bytes
 from propagation.segmenters import features
+from propagation.side_by_side import in_turn, workers_for
 from propagation.sources import FlowSource, FrameSource
 from propagation.warp import Track, read, remembering, travel
 from propagation.window import OpinionWindow
 from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.mask import UNKNOWN, MaskArray
-
-_PIXELS_SIDE_BY_SIDE = 2**23  # of frames that are decided at the same time: twenty of 854x480, four of 1080p, one of 4K
 
 __all__ = ["FramePrediction", "Scratch", "fit", "propagate"]
 
@@ -89,10 +88,15 @@ def propagate(
     chosen = frozenset(wished)
     ids = tuple(range(classes))
     threads = torch.get_num_threads()
-    workers = max(1, min(threads, _PIXELS_SIDE_BY_SIDE // (height * width)))
+    workers = workers_for(height, width, threads)
 
     def packed(track: Track, index: int) -> NDArray[np.uint8]:
         return read(track, index, image_of(index), label_of, image_of)
+
+    def leave(visit: tuple[int, Track]) -> None:
+        index, track = visit
+        if index in chosen:
+            scratch.put(f"later-{index:06d}", packed(track, index))
 
     own_threads = partial(torch.set_num_threads, max(1, threads // workers))
     with ThreadPoolExecutor(workers, "propagate", initializer=own_threads) as pool:
@@ -114,18 +118,19 @@ def propagate(
             window = OpinionWindow(opinion, flow, len(frames), sizes.grid, device, pool)
 
         backward = range(len(frames) - 1, wished[0] - 1, -1)
-        for done, (index, _, track) in enumerate(travel(backward, labels, flow, (height, width))):
-            if index in chosen:
-                scratch.put(f"later-{index:06d}", packed(track, index))
+        ahead = None if workers == 1 else pool  # alone it would only keep more in memory
+        visits = ((i, track) for i, _, track in travel(backward, labels, flow, (height, width), ahead))
+        for done, _ in enumerate(in_turn(leave, visits, ahead, workers)):
             beat(0.3 * (done + 1) / len(backward))
 
         def predict(
             index: int,
-            sides: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+            earlier: Callable[[], NDArray[np.uint8]],
             given: MaskArray | None,
             opinion: Callable[[], Tensor] | None,
         ) -> FramePrediction:
             said = None if opinion is None else opinion()
+            sides = earlier(), scratch.get(f"later-{index:06d}")
             made = decide(sides, given, said, ids, classes, sizes, settings.probability_stride, device)
             mask, warped = made.mask, np.where(made.warped_mask == UNKNOWN, np.uint8(0), made.warped_mask)
             if given is not None:
@@ -135,11 +140,13 @@ def propagate(
         pending: deque[Future[FramePrediction]] = deque()
         forward = range(wished[-1] + 1)
         try:
-            for done, (index, _, track) in enumerate(travel(forward, labels, flow, (height, width))):
+            for done, (index, _, track) in enumerate(travel(forward, labels, flow, (height, width), ahead)):
                 if index in chosen:
-                    sides = packed(track, index), scratch.get(f"later-{index:06d}")
+                    earlier = partial(packed, track, index)
+                    if ahead is None:
+                        earlier = partial(np.asarray, earlier())  # a quarter of the track's memory
                     around = None if window is None else window.around(index)
-                    pending.append(pool.submit(predict, index, sides, labels.get(index), around))
+                    pending.append(pool.submit(predict, index, earlier, labels.get(index), around))
                 if len(pending) > workers:
                     yield pending.popleft().result()
                 beat(0.3 + 0.7 * (done + 1) / len(forward))

@@ -7,19 +7,24 @@ are not resampled once per frame (that would round thin things away).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
+from threading import Lock
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from propagation.flow import log_agreement, target_position
+from propagation.side_by_side import in_turn
 from propagation.sources import FlowSource
 from workspace.mask import UNKNOWN, MaskArray
 
 _FRAME, _Y, _X, _LOG_RELIABILITY = range(4)
 _NOWHERE = -1.0
+_STEPS_AHEAD = 3
 _REMEMBERED_BYTES = 128 * 2**20
 _LOG_RELIABILITY_FLOOR = -8.0
 _OCCLUDED = -1.0  # log agreement, see `flow.log_agreement`
@@ -200,27 +205,46 @@ def travel(
     labels: Mapping[int, MaskArray],
     flow: FlowSource,
     shape: tuple[int, int],
+    pool: Executor | None = None,
 ) -> Iterator[tuple[int, Track, Track]]:
     """Carry labels along consecutive frames: yields (index, the track that arrives, the track that goes on).
 
     order: frame indices, each one step from the last, rising (labels from earlier frames) or falling (from later ones).
     The two tracks differ on labeled frames only: what goes on there starts at the labeled pixels; what arrives does not
     know them, which is what a learner needs to see how far warped labels are from the truth. Nothing crosses a cut.
+    pool: flow is read and judged there, some frames ahead.
     """
+
+    def step(pair: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        before, index = pair
+        there = flow(index, before)
+        return there, log_agreement(there, flow(before, index))
+
+    path = list(order)
+    begin = next((place for place, index in enumerate(path) if index in labels), len(path))
+    steps = in_turn(step, pairwise(path[begin:]), pool, _STEPS_AHEAD)  # before the first label there is no track
     track = no_track(*shape)
-    before: int | None = None
-    for index in order:
-        if before is not None and not track.empty:
-            there = flow(index, before)
-            agreement = log_agreement(there, flow(before, index))
-            track = no_track(*shape) if is_cut(agreement) else follow(track, there, agreement)
+    for place, index in enumerate(path):
+        if place > begin:
+            there, agreement = next(steps)
+            if not track.empty:
+                track = no_track(*shape) if is_cut(agreement) else follow(track, there, agreement)
         arriving = track
         if index in labels:
             track = restart(track, index, labels[index] != UNKNOWN)
         yield index, arriving, track
-        before = index
 
 
 def remembering(of: Callable[[int], NDArray[np.uint8]], bytes_each: int) -> Callable[[int], NDArray[np.uint8]]:
-    """`of` with its last answers kept, as many as fit into 128 MiB (at least two)."""
-    return lru_cache(maxsize=max(2, _REMEMBERED_BYTES // max(1, bytes_each)))(of)
+    """`of` with its last answers kept, as many as fit into 128 MiB (at least two); one thread at a time asks it."""
+    lock = Lock()
+
+    @lru_cache(maxsize=max(2, _REMEMBERED_BYTES // max(1, bytes_each)))
+    def remembered(index: int) -> NDArray[np.uint8]:
+        return of(index)
+
+    def alone(index: int) -> NDArray[np.uint8]:
+        with lock:
+            return remembered(index)
+
+    return alone

@@ -23,6 +23,7 @@ class Candidates:
     cost: (N,) float32, expected clicks, above 0; None if every sample costs the same
     box: (N, 4) int64, y, x, height, width of the part of its frame; None if every sample is a whole frame
     motion: (N, 2) float32, how what is in it moves, y, x in pixels per frame; None if nothing is known of it
+    mend: how much of the error in the next frame a label mends, 0 to 1
     frames: number of frames of the video; None: up to the last frame named here
     asked_frame, asked_embedding: (M,) int64 and (M, D) float32 of the samples already asked; (0, 0) if there are none
 
@@ -36,6 +37,7 @@ class Candidates:
     cost: NDArray[np.float32] | None = None
     box: NDArray[np.int64] | None = None
     motion: NDArray[np.float32] | None = None
+    mend: float = 1.0
     frames: int | None = None
     asked_frame: NDArray[np.int64] = field(default_factory=_no_frames)
     asked_embedding: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))

@@ -31,6 +31,7 @@ def greedy_gain(
     budget: int,
     clicks: float | None = None,
     per_frame: float = REACH_PER_FRAME,
+    mend: float = 1.0,
 ) -> Picks:
     """Pick, one by one, the sample with the highest gain / cost; then discount what that one mends as well.
 
@@ -38,7 +39,8 @@ def greedy_gain(
     motion: (N, 2) y, x in pixels per frame, None: still;  gain: (N,), at least 0;  cost: (N,), above 0
     budget: at most so many samples;  clicks: at most this much cost in all (but always one sample); None: no limit
     A pick in frame t mends in frame t + d the part of a sample that it covers once it has moved for d frames,
-    per_frame^|d| of it: so much of that sample's gain is gone. Ties go to the lowest index.
+    mend * per_frame^|d| of it (all of it in its own frame): so much of that sample's gain is gone. Ties go to the
+    lowest index.
     The greedy choice for budgeted maximum coverage: Khuller, Moss & Naor 1999.
     """
     pool = _best(gain / cost, budget)
@@ -47,7 +49,7 @@ def greedy_gain(
     left = gain[pool].astype(np.float64)
     where = None if box is None else box[pool].astype(np.float64)
     moving = None if motion is None else motion[pool].astype(np.float64)
-    reach = int(np.log(_SPENT) / np.log(per_frame)) if 0 < per_frame < 1 else 0
+    reach = int(np.log(_SPENT / mend) / np.log(per_frame)) if 0 < per_frame < 1 and mend > _SPENT else 0
     ratio = left / price
     picked: list[int] = []
     gains: list[float] = []
@@ -60,10 +62,11 @@ def greedy_gain(
         gains.append(float(left[best]))
         spent += float(price[best])
         near = slice(*np.searchsorted(at, [at[best] - reach, at[best] + reach + 1]))
-        mended = per_frame ** np.abs(at[near] - at[best]).astype(np.float64)
+        away = np.abs(at[near] - at[best])
+        mended = np.where(away == 0, 1.0, mend * per_frame ** away.astype(np.float64))
         if where is not None:
-            away = (at[near] - at[best])[:, None] * (0 if moving is None else moving[best])
-            mended *= _covered(where[near], where[best, :2] + away, where[best, 2:])
+            moved = (at[near] - at[best])[:, None] * (0 if moving is None else moving[best])
+            mended *= _covered(where[near], where[best, :2] + moved, where[best, 2:])
         left[near] *= 1 - mended
         ratio[near] = np.where(ratio[near] < 0, ratio[near], left[near] / price[near])
         ratio[best] = -1.0

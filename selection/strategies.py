@@ -84,7 +84,8 @@ def gain_per_click(candidates: Candidates, budget: int, rng: np.random.Generator
     if gain is None:
         return uniform(candidates, budget, rng)
     cost = np.ones(len(candidates), np.float32) if candidates.cost is None else candidates.cost
-    return greedy_gain(candidates.frame, candidates.box, candidates.motion, gain, cost, budget).index
+    where, mend = (candidates.frame, candidates.box, candidates.motion), candidates.mend
+    return greedy_gain(*where, gain, cost, budget, mend=mend).index
 
 
 def most_uncertain(values: NDArray[np.float32], budget: int) -> NDArray[np.int64]:

@@ -3,15 +3,30 @@
 import numpy as np
 import pytest
 
-from selection.expected_error import carried, expected_error
+from selection.expected_error import carried, expected_error, mended_share
 
 
 def test_error_weighs_what_the_model_hesitates_between():
-    # one sure pixel, one that may be either class; class 1 counts three times as much
-    probability = np.array([[[1.0, 0.5]], [[0.0, 0.5]]], np.float16)
-    doubt = np.array([[0.0, 0.5]], np.float16)
-    error = expected_error(probability, doubt, np.array([1.0, 3.0], np.float32))
-    assert error.tolist() == [[0.0, 0.5 * (0.5 * 1 + 0.5 * 3)]]
+    # a sure pixel; one that may be of class 1 or, half as likely, of 2; one of which only the first class is in doubt
+    probability = np.array([[[1.0, 0.25, 0.75]], [[0.0, 0.5, 0.0]], [[0.0, 0.25, 0.25]]], np.float16)
+    doubt = np.array([[0.0, 0.5, 0.25]], np.float16)
+    error = expected_error(probability, doubt, np.array([1.0, 3.0, 7.0], np.float32))
+    # predicted 1 (3), and there is 0 (1) or 2 (7), equally likely; predicted 0 (1), and there is 2 (7)
+    assert error.tolist() == [[0.0, 0.5 * (3 + (1 + 7) / 2), pytest.approx(0.25 * (1 + 7))]]
+
+
+def test_what_a_label_mends_around_it_is_read_off_earlier_labels():
+    nan = float("nan")
+    # frame 2 was labeled; next to it the error is 2 and 4, on average over the open frames 6
+    assert mended_share(np.array([6, 2, nan, 4, 12]), np.array([2])) == pytest.approx(1 - 3 / 6)
+    # at an end, and beside one another
+    assert mended_share(np.array([nan, nan, 1, 7]), np.array([0, 1])) == pytest.approx(1 - 1 / 4)
+    # more error beside a label than elsewhere: nothing is mended
+    assert mended_share(np.array([1, 5, nan, 5, 1]), np.array([2])) == 0
+    # nothing to read it off
+    assert mended_share(np.array([1.0, 2.0]), np.zeros(0, np.int64)) == 1
+    assert mended_share(np.array([nan, nan]), np.array([0])) == 1
+    assert mended_share(np.array([0.0, nan, 0.0]), np.array([1])) == 1
 
 
 def still(height, width):

@@ -29,6 +29,15 @@ def test_a_pick_takes_gain_from_its_neighbours_in_time():
     assert chosen.gain.tolist() == [10, 5, 4, pytest.approx(7 * 0.5 * 0.75)]
 
 
+def test_labels_that_mend_nothing_around_them_take_nothing_from_other_frames():
+    frame, gain, cost = np.array([3, 4, 4]), np.array([9, 8, 7], np.float32), np.ones(3, np.float32)
+    # of two samples in one frame, each the whole of it, the second has nothing left
+    chosen = greedy_gain(frame, None, None, gain, cost, 3, mend=0.0)
+    assert chosen.index.tolist() == [0, 1, 2]
+    assert chosen.gain.tolist() == [9, 8, 0]
+    assert greedy_gain(frame, None, None, gain, cost, 3, per_frame=0.5, mend=0.5).gain.tolist() == [9, 6, 0]
+
+
 def test_only_what_overlaps_is_discounted():
     boxes = [(0, 0, 4, 4), (0, 4, 4, 4), (0, 2, 4, 4)]
     chosen = picks([0, 1, 1], [10, 6, 7], box=boxes)
