@@ -154,7 +154,7 @@ def browser(url: str, email: str, password: str) -> Iterator[Page]:
                     assert time.monotonic() < deadline, "chromium did not start"
                     time.sleep(0.1)
                 port = port_file.read_text().split()[0]
-                tabs = httpx.get(f"http://127.0.0.1:{port}/json", trust_env=False).json()
+                tabs = httpx.get(f"http://127.0.0.1:{port}/json", trust_env=False, timeout=120).json()
                 (tab,) = [tab for tab in tabs if tab["type"] == "page"]
                 with connect(tab["webSocketDebuggerUrl"], max_size=None, proxy=None) as socket:
                     page = Page(socket)
@@ -166,7 +166,7 @@ def browser(url: str, email: str, password: str) -> Iterator[Page]:
 
 
 def _login(url: str, email: str, password: str) -> dict[str, str]:
-    with httpx.Client(base_url=url, follow_redirects=True, trust_env=False) as http:
+    with httpx.Client(base_url=url, timeout=120, follow_redirects=True, trust_env=False) as http:
         form = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', http.get("/user/login/").text)
         assert form is not None
         fields = {"csrfmiddlewaretoken": form[1], "email": email, "password": password}

@@ -15,6 +15,7 @@ from flows.learning import flow_files
 from flows.rounds import asked, newest_model, stop_reason
 from flows.scoring import ScoredFrame, scored_frames
 from selection.candidates import Candidates
+from selection.expected_error import FAR
 from selection.gain import greedy_gain
 from selection.granularity import FRAME, MIXED, MIXTURE, first_frames
 from selection.strategies import EMBEDDED, UNSCORED, gain_per_click, strategy
@@ -172,8 +173,8 @@ def _best_granularity(offers: dict[str, list[ScoredFrame]], clicks: float) -> tu
     promised = {}
     for name, frames in offers.items():
         frame, box, gain, _, motion, cost = _columns(frames)
-        mend = frames[0].mend if frames else 1.0
-        picks = greedy_gain(frame, box, motion, gain, cost, max(1, int(clicks)), clicks, mend=mend)
+        reach = frames[0].reach if frames else FAR
+        picks = greedy_gain(frame, box, motion, gain, cost, max(1, int(clicks)), clicks, reach)
         spent = float(cost[picks.index].sum())
         # the last sample may not fit in, or a single frame cost more than the clicks: compare what a click buys
         promised[name] = (float(picks.gain.sum()) / spent if spent else 0.0, picks.index)
@@ -213,7 +214,7 @@ def _candidates(
         cost=cost,
         box=box,
         motion=motion,
-        mend=offered[0].mend if offered else 1.0,
+        reach=offered[0].reach if offered else FAR,
         frames=video.frames,
         asked_frame=asked_frame,
         asked_embedding=before,

@@ -31,7 +31,7 @@ from workspace.layout import Layout
 from workspace.states import State
 from workspace.video import Video
 
-FORMAT = 1  # raise it when the same labels and settings lead to other masks than before
+FORMAT = 2  # raise it when the same labels and settings lead to other masks than before
 
 
 def fit(context: Context, lease: Lease) -> bool:

@@ -14,7 +14,7 @@ from flows.learning import read_probabilities
 from flows.superpixel_files import frame_superpixels, superpixel_ids
 from propagation.flow import coarse
 from selection.expected_clicks import outlines
-from selection.expected_error import carried, expected_error, mended_share
+from selection.expected_error import FAR, Reach, carried, expected_error, reach
 from selection.granularity import SUPERPIXEL, patch_shape
 from selection.patches import patch_sums
 from selection.scoring import FrameMaps, Scores, at_pixels, score_frame, score_patches, score_superpixels
@@ -31,14 +31,14 @@ class ScoredFrame:
     """The samples of one frame that have something left to ask.
 
     scores: of these;  superpixel: the segmentation's fingerprint and (P,) ids in it, if these are superpixels;
-    whole: the only sample is the frame itself;  mend: how much of the error in the next frame a label here mends
+    whole: the only sample is the frame itself;  reach: how far in time a label mends
     """
 
     frame: int
     scores: Scores
     superpixel: tuple[str, NDArray[np.int64]] | None = None
     whole: bool = False
-    mend: float = 1.0
+    reach: Reach = FAR
 
     def only(self, rows: NDArray[np.int64]) -> ScoredFrame:
         """Some of the samples."""
@@ -81,7 +81,8 @@ def scored_frames(
     """Frame by frame, the open samples of each granularity.
 
     model: whose masks and probabilities are judged;  asked: per frame, the samples ever asked
-    Two passes: from the end, which leaves in `scratch` what a label mends in later frames, then from the beginning.
+    Three passes: how wrong each frame is expected to be; from the end, which leaves in `scratch` what a label mends in
+    later frames; then from the beginning.
     """
     stride = context.config.propagation.probability_stride
     pixels = _class_pixels(context, video, model)
@@ -89,27 +90,33 @@ def scored_frames(
     mean_iou_weight, weight = class_weights(pixels, power=1.0), class_weights(pixels)
     last = video.frames - 1
     per_pixel = np.full(video.frames, np.nan)
-    there = np.zeros(0, np.float32)
-    for frame in range(last, -1, -1):
+    for frame in range(video.frames):
         probability, doubt = read_probabilities(context.layout, video.id, model, frame)
         share = _open_share(open_pixels(context, video, asked.get(frame, [])), stride)
         error = expected_error(probability, doubt, mean_iou_weight) * share
-        later = np.zeros_like(error) if frame == last else _carried(flow, frame, frame + 1, there, stride)
-        scratch.put(f"gain-{frame:06d}", np.stack([error, later, share]))
+        scratch.put(f"error-{frame:06d}", np.stack([error, share]))
         if share.any():
             per_pixel[frame] = error.sum() / share.sum()
-        there = error + later * share
-        beat(0.5 * (last - frame + 1) / video.frames)
+        beat(0.2 * (frame + 1) / video.frames)
     whole = [f for f, samples in asked.items() if any(s.granularity is Granularity.FRAME for s in samples)]
-    mend = mended_share(per_pixel, np.array(sorted(whole), np.int64))
+    far = reach(per_pixel, np.array(sorted(whole), np.int64))
+    there = np.zeros(0, np.float32)
+    for frame in range(last, -1, -1):
+        error, share = (np.asarray(part, np.float32) for part in scratch.get(f"error-{frame:06d}"))
+        later = np.zeros_like(error) if frame == last else _carried(flow, frame, frame + 1, there, stride, far)
+        scratch.put(f"later-{frame:06d}", later)
+        there = error + later * share
+        beat(0.2 + 0.3 * (last - frame + 1) / video.frames)
     for frame in range(video.frames):
-        error, later, share = (np.asarray(part, np.float32) for part in scratch.get(f"gain-{frame:06d}"))
-        earlier = np.zeros_like(error) if frame == 0 else _carried(flow, frame, frame - 1, there, stride)
+        error, share = (np.asarray(part, np.float32) for part in scratch.get(f"error-{frame:06d}"))
+        later = np.asarray(scratch.get(f"later-{frame:06d}"), np.float32)
+        earlier = np.zeros_like(error) if frame == 0 else _carried(flow, frame, frame - 1, there, stride, far)
         there = error + earlier * share
         probability, doubt = read_probabilities(context.layout, video.id, model, frame)
         uncertainty = entropy(probability) * weight[probability.argmax(axis=0)]
         # what is open within a cell is where its error lies; a pixel of it then has more than the cell's average
-        gain = error / np.maximum(share, 1e-6) + mend * (later + earlier)
+        beyond = np.float32(far.beside / far.per_frame) * (later + earlier)  # the first frame counts as the reach says
+        gain = error / np.maximum(share, 1e-6) + beyond
         motion = _motion(flow, frame, last, stride) if last else np.zeros((2, *error.shape), np.float32)
         maps = FrameMaps(
             open_pixels(context, video, asked.get(frame, [])),
@@ -120,7 +127,7 @@ def scored_frames(
             outlines(read_mask(context.layout.masks(video.id, model) / f"{frame:06d}.png")),
         )
         samples = {name: _open_samples(context, video, frame, name, maps) for name in granularities}
-        yield {name: replace(scored, mend=mend) for name, scored in samples.items()}
+        yield {name: replace(scored, reach=far) for name, scored in samples.items()}
         beat(0.5 + 0.5 * (frame + 1) / video.frames)
 
 
@@ -139,9 +146,9 @@ def _open_samples(context: Context, video: Video, frame: int, granularity: str, 
 
 
 def _carried(
-    flow: FlowFiles, frame: int, neighbour: int, there: NDArray[np.float32], stride: int
+    flow: FlowFiles, frame: int, neighbour: int, there: NDArray[np.float32], stride: int, far: Reach
 ) -> NDArray[np.float32]:
-    return carried(there, *coarse(flow(frame, neighbour), flow(neighbour, frame), stride))
+    return carried(there, *coarse(flow(frame, neighbour), flow(neighbour, frame), stride), far.per_frame)
 
 
 def _motion(flow: FlowFiles, frame: int, last: int, stride: int) -> NDArray[np.float32]:

@@ -59,10 +59,11 @@ class PixelDecoder(nn.Module):
         weight = self.first.weight / self.std
         sums: dict[tuple[int, int], Tensor] = {}  # levels of one size are interpolated together
         parts = torch.split(weight, list(self.channels), dim=1)
+        bias: Tensor | None = self.first.bias - weight @ self.mean  # once, on any level: interpolation keeps constants
         for maps, part in zip(levels, parts, strict=True):
             finer = maps.shape[-2] > size[0]  # interpolate the fewer channels of the two: the order does not matter
             maps = _resized(maps, size) if finer else maps
-            projected = F.conv2d(maps, part[:, :, None, None])
+            projected, bias = F.conv2d(maps, part[:, :, None, None], bias), None
             at = (projected.shape[-2], projected.shape[-1])
             sums[at] = sums[at].add_(projected) if at in sums else projected
         total = sums.pop(size, None)
@@ -70,7 +71,6 @@ class PixelDecoder(nn.Module):
             placed = _resized(projected, size)
             total = placed if total is None else total.add_(placed)
         assert total is not None
-        total += (self.first.bias - weight @ self.mean)[:, None, None]
         hidden = F.relu_(F.conv2d(F.relu_(total), self.second.weight[:, :, None, None], self.second.bias))
         return F.conv2d(hidden, self.last.weight[:, :, None, None], self.last.bias)
 

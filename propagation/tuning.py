@@ -5,7 +5,7 @@ Caelles et al. 2017, "One-Shot Video Object Segmentation", arXiv:1611.05198.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -45,7 +45,7 @@ def tune(
     decoder: PixelDecoder,
     frames: FrameSource,
     labels: Mapping[int, MaskArray],
-    learned: Sequence[int],
+    learned: Mapping[int, float],
     index_of_class: NDArray[np.uint8],
     sizes: Canvas,
     steps: int,
@@ -56,7 +56,9 @@ def tune(
 ) -> None:
     """Both learn in place, by cross-entropy on pieces of the labeled frames: scaled, mirrored, in other colours.
 
-    backbone: `segmenters.Features` with parameters;  learned: the labeled frames to learn from
+    backbone: `segmenters.Features` with parameters
+    learned: the labeled frames to learn from, and how often each is looked at: 1 for a whole one, for one of which
+    people labeled parts as much less as that is
     index_of_class: (256,) uint8, from class id to channel;  rate: the backbone's learning rate at its highest
     Unknown pixels teach nothing. Classes weigh by one over the root of their size, and a piece is cut around a pixel of
     a class drawn evenly: otherwise the few pixels of a thin class would be seen too seldom.
@@ -80,7 +82,7 @@ def tune(
     schedule = one_cycle(optimizer, steps, warm_up=0.1)
     queue: list[int] = []
     for step in range(steps):
-        queue = queue or [int(i) for i in rng.permutation(np.array(learned))]
+        queue = queue or [int(i) for i in rng.permutation(in_proportion(learned, rng))]
         index = queue.pop()
         lesson = piece(image_of(index), target_of(index), rng)
         target = torch.from_numpy(lesson.target[::2, ::2].astype(np.int64))[None].to(device)
@@ -90,6 +92,18 @@ def tune(
         beat((step + 1) / steps)
     for parameter in parameters:
         parameter.requires_grad_(False)
+
+
+def in_proportion(weights: Mapping[int, float], rng: np.random.Generator) -> NDArray[np.int64]:
+    """As many draws as there are keys, each key as often as its weight asks for, rounded up or down at random.
+
+    Systematic sampling; if all weights are the same, each key once. Weights are above 0.
+    """
+    keys, share = np.array(list(weights)), np.array(list(weights.values()))
+    if (share == share[0]).all():
+        return keys
+    ends = np.cumsum(share) * (len(keys) / share.sum())
+    return np.asarray(keys[np.searchsorted(ends[:-1], np.arange(len(keys)) + rng.random(), side="right")], np.int64)
 
 
 def piece(image: NDArray[np.uint8], target: NDArray[np.uint8], rng: np.random.Generator) -> Lesson:

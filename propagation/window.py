@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from propagation.flow import on_grid
@@ -32,7 +34,7 @@ class OpinionWindow:
         self._opinion, self._flow, self._frames, self._grid = opinion, flow, frames, grid
         self._device, self._pool = device, pool
         self._opinions: dict[int, Future[Tensor]] = {}
-        self._steps: dict[tuple[int, int], Step] = {}
+        self._steps: dict[int, Future[tuple[Step, Step]]] = {}  # per frame, to the next one and back
 
     def around(self, index: int) -> Callable[[], Tensor]:
         """The work that gives the averaged opinion on frame `index`, (K, *grid) log probabilities.
@@ -41,28 +43,36 @@ class OpinionWindow:
         """
         first, last = max(0, index - REACH), min(self._frames - 1, index + REACH)
         self._opinions = {i: self._opinions[i] for i in self._opinions if i >= first}
-        self._steps = {pair: step for pair, step in self._steps.items() if min(pair) >= first}
+        self._steps = {i: self._steps[i] for i in self._steps if i >= first}
         for i in range(first, last + 1):
             if i not in self._opinions:
                 self._opinions[i] = self._pool.submit(self._opinion(i))
+            if i < last and i not in self._steps:
+                self._steps[i] = self._pool.submit(self._both_ways, i)
         own = self._opinions[index]
         sides = []
         for towards in (range(index - 1, first - 1, -1), range(index + 1, last + 1)):
             if towards:
-                starts = [index, *towards[:-1]]
-                steps = [self._step(start, end) for start, end in zip(starts, towards, strict=True)]
-                sides.append(([self._opinions[i] for i in towards], steps))
+                back = towards.step < 0  # then the step to frame i starts at i + 1
+                steps = [self._steps[i if back else i - 1] for i in towards]
+                sides.append(([self._opinions[i] for i in towards], steps, int(back)))
 
         def work() -> Tensor:
             with torch.inference_mode():
-                return averaged(own.result(), [brought([o.result() for o in o_s], steps) for o_s, steps in sides])
+                return averaged(
+                    own.result(),
+                    [
+                        brought([o.result() for o in opinions], [step.result()[back] for step in steps])
+                        for opinions, steps, back in sides
+                    ],
+                )
 
         return work
 
-    def _step(self, start: int, end: int) -> Step:
-        if (start, end) not in self._steps:
-            flow, reliability = on_grid(self._flow(start, end), self._flow(end, start), *self._grid)
-            self._steps[start, end] = Step(
-                torch.from_numpy(flow).to(self._device), torch.from_numpy(reliability).to(self._device)
-            )
-        return self._steps[start, end]
+    def _both_ways(self, index: int) -> tuple[Step, Step]:
+        there, back = self._flow(index, index + 1), self._flow(index + 1, index)
+        return self._step(there, back), self._step(back, there)
+
+    def _step(self, there: NDArray[np.float32], back: NDArray[np.float32]) -> Step:
+        flow, reliability = on_grid(there, back, *self._grid)
+        return Step(torch.from_numpy(flow).to(self._device), torch.from_numpy(reliability).to(self._device))

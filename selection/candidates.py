@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from selection.expected_error import FAR, Reach
+
 
 def _no_frames() -> NDArray[np.int64]:
     return np.zeros(0, np.int64)
@@ -23,7 +25,7 @@ class Candidates:
     cost: (N,) float32, expected clicks, above 0; None if every sample costs the same
     box: (N, 4) int64, y, x, height, width of the part of its frame; None if every sample is a whole frame
     motion: (N, 2) float32, how what is in it moves, y, x in pixels per frame; None if nothing is known of it
-    mend: how much of the error in the next frame a label mends, 0 to 1
+    reach: how far in time a label mends
     frames: number of frames of the video; None: up to the last frame named here
     asked_frame, asked_embedding: (M,) int64 and (M, D) float32 of the samples already asked; (0, 0) if there are none
 
@@ -37,7 +39,7 @@ class Candidates:
     cost: NDArray[np.float32] | None = None
     box: NDArray[np.int64] | None = None
     motion: NDArray[np.float32] | None = None
-    mend: float = 1.0
+    reach: Reach = FAR
     frames: int | None = None
     asked_frame: NDArray[np.int64] = field(default_factory=_no_frames)
     asked_embedding: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))

@@ -84,8 +84,8 @@ def gain_per_click(candidates: Candidates, budget: int, rng: np.random.Generator
     if gain is None:
         return uniform(candidates, budget, rng)
     cost = np.ones(len(candidates), np.float32) if candidates.cost is None else candidates.cost
-    where, mend = (candidates.frame, candidates.box, candidates.motion), candidates.mend
-    return greedy_gain(*where, gain, cost, budget, mend=mend).index
+    where = candidates.frame, candidates.box, candidates.motion
+    return greedy_gain(*where, gain, cost, budget, reach=candidates.reach).index
 
 
 def most_uncertain(values: NDArray[np.float32], budget: int) -> NDArray[np.int64]:

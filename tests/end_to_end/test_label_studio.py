@@ -125,7 +125,7 @@ def test_a_copy_that_somebody_is_working_on_is_not_deleted(
     header = {"Authorization": f"Token {label_studio_server.token}"}
     draft = {"result": [brush_region("a", "car", np.ones((H, W), bool))], "lead_time": 1}
     address = f"{label_studio_server.url}/api/tasks/{second}/drafts?project={tool.project_id()}"
-    assert httpx.post(address, json=draft, headers=header).status_code == 201
+    assert httpx.post(address, json=draft, headers=header, timeout=120).status_code == 201
     assert tool.progress([question.key]).open == {question.key}
     assert task_ids(api, tool) == [first, second]
 
@@ -260,7 +260,7 @@ def test_something_else_at_the_address_is_told_apart(
 def test_a_personal_access_token_does_as_well(
     make_label_studio_tool: Make, ask: Any, label_studio_server: LabelStudioServer
 ) -> None:
-    with httpx.Client(base_url=label_studio_server.url, follow_redirects=True) as browser:
+    with httpx.Client(base_url=label_studio_server.url, timeout=120, follow_redirects=True) as browser:
         page = browser.get("/user/login/").text
         form = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
         assert form is not None

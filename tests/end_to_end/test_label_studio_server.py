@@ -49,7 +49,9 @@ def test_it_serves_its_workspace_alone_and_stops(
         assert (running.url, running.token) == (server.url, server.token)
         assert server.token not in repr(running)
         assert server.password not in repr(running)
-        who = httpx.get(f"{running.url}/api/current-user/whoami", headers={"Authorization": f"Token {running.token}"})
+        who = httpx.get(
+            f"{running.url}/api/current-user/whoami", headers={"Authorization": f"Token {running.token}"}, timeout=120
+        )
         assert who.json()["email"] == server.email
         bound = {c.laddr.ip for p in _family(running.pid) for c in p.net_connections() if c.status == "LISTEN"}
         assert bound == {"127.0.0.1"}

@@ -46,7 +46,7 @@ def fewclicks(*arguments: object, check: bool = True) -> subprocess.CompletedPro
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=800,
     )
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done

@@ -45,11 +45,13 @@ def api(label_studio_server: LabelStudioServer) -> Iterator[Any]:
 def people(label_studio_server: LabelStudioServer) -> list[tuple[int, str]]:
     """Three fresh users who signed up by invitation: id and e-mail address."""
     header = {"Authorization": f"Token {label_studio_server.token}"}
-    invitation = httpx.get(f"{label_studio_server.url}/api/invite", headers=header).json()["invite_url"]
+    invitation = httpx.get(f"{label_studio_server.url}/api/invite", headers=header, timeout=120).json()["invite_url"]
     made = []
     for name in ("ann", "ben", "cem"):
         email = f"{name}-{uuid.uuid4().hex[:8]}@people.example"
-        with httpx.Client(base_url=label_studio_server.url, follow_redirects=True, trust_env=False) as browser:
+        with httpx.Client(
+            base_url=label_studio_server.url, timeout=120, follow_redirects=True, trust_env=False
+        ) as browser:
             send_form(browser, invitation, email)
             made.append((int(browser.get("/api/current-user/whoami").json()["id"]), email))
     return made
@@ -282,7 +284,7 @@ def test_a_tile_that_is_not_answered_by_all_yet_is_opened_for_more_as_it_is(
 
 def shown(server: LabelStudioServer, person: tuple[int, str], project: int) -> str | None:
     """The key of the task that the label stream shows to this person who logs in; None if there is none."""
-    with httpx.Client(base_url=server.url, follow_redirects=True, trust_env=False) as browser:
+    with httpx.Client(base_url=server.url, timeout=120, follow_redirects=True, trust_env=False) as browser:
         send_form(browser, "/user/login/", person[1])
         answer = browser.get(f"/api/projects/{project}/next")
     if answer.status_code == 404:

@@ -38,7 +38,7 @@ def test_serve_starts_and_stops(tmp_path: Path, start_label_studio: Callable[[Pa
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.3)
         address = found[1]
-        assert httpx.get(f"{address}/health", timeout=10).json()["status"] == "UP"
+        assert httpx.get(f"{address}/health", timeout=120).json()["status"] == "UP"
         state = root / ".label-studio" / "server.json"
         assert state.stat().st_mode & 0o777 == 0o600
         text = log.read_text()
@@ -90,8 +90,8 @@ def test_serve_counts_clicks_only_where_it_is_told_to(
         server = running_server(root)
         assert server is not None
         assert server.people_url == found[1] != server.url
-        assert SCRIPT_PATH in httpx.get(f"{found[1]}/user/login/").text
-        assert SCRIPT_PATH not in httpx.get(f"{server.url}/user/login/").text
+        assert SCRIPT_PATH in httpx.get(f"{found[1]}/user/login/", timeout=120).text
+        assert SCRIPT_PATH not in httpx.get(f"{server.url}/user/login/", timeout=120).text
         tool = label_studio_tool(layout, layout.config())
         assert tool.link([]) == found[1]  # people are led through the proxy
         assert tool.url == server.url  # we are not

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from selection.expected_error import carried, expected_error, mended_share
+from selection.expected_error import FAR, carried, expected_error, reach
 
 
 def test_error_weighs_what_the_model_hesitates_between():
@@ -15,18 +17,40 @@ def test_error_weighs_what_the_model_hesitates_between():
     assert error.tolist() == [[0.0, 0.5 * (3 + (1 + 7) / 2), pytest.approx(0.25 * (1 + 7))]]
 
 
-def test_what_a_label_mends_around_it_is_read_off_earlier_labels():
+def test_how_far_a_label_reaches_is_read_off_earlier_labels():
     nan = float("nan")
-    # frame 2 was labeled; next to it the error is 2 and 4, on average over the open frames 6
-    assert mended_share(np.array([6, 2, nan, 4, 12]), np.array([2])) == pytest.approx(1 - 3 / 6)
-    # at an end, and beside one another
-    assert mended_share(np.array([nan, nan, 1, 7]), np.array([0, 1])) == pytest.approx(1 - 1 / 4)
-    # more error beside a label than elsewhere: nothing is mended
-    assert mended_share(np.array([1, 5, nan, 5, 1]), np.array([2])) == 0
-    # nothing to read it off
-    assert mended_share(np.array([1.0, 2.0]), np.zeros(0, np.int64)) == 1
-    assert mended_share(np.array([nan, nan]), np.array([0])) == 1
-    assert mended_share(np.array([0.0, nan, 0.0]), np.array([1])) == 1
+    # labeled: 3; the error 1, 2, 3 and 4 frames away is 2, 4, 6 and 12: on average over the open frames 6
+    error = np.array([6, 4, 2, nan, 2, 4, 6, 12, 12])
+    found = reach(error, np.array([3]))
+    # 1 - 2/6, 1 - 4/6, then none: a series that begins with 2/3 and sums up to 1
+    assert (found.beside, found.per_frame) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
+    assert found.share(np.array([0, 1, 2, 3])).tolist() == pytest.approx([1, 2 / 3, 2 / 9, 2 / 27])
+    assert found.frames(0.05) == 3
+    assert found.frames(0.9) == 0
+
+
+def test_labels_that_leave_as_much_error_beside_them_as_elsewhere_reach_nowhere():
+    found = reach(np.array([1.0, 5, 0, 5, 1]), np.array([2]))
+    assert found.beside == 0
+    assert found.share(np.array([0, 1, 5])).tolist() == [1, 0, 0]
+    assert found.frames(0.05) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "labeled"),
+    [([1.0, 2.0], []), ([np.nan, np.nan], [0]), ([0.0, 1.0, 0.0], [1]), ([1.0, np.nan, 5, 1], [0])],
+)
+def test_without_anything_to_read_it_off_labels_reach_far(error, labeled):
+    assert reach(np.array(error), np.array(labeled, np.int64)) == FAR
+
+
+@given(st.integers(0, 10_000), st.integers(1, 40))
+def test_a_reach_is_within_its_bounds(seed, frames):
+    rng = np.random.default_rng(seed)
+    error = np.where(rng.random(frames) < 0.2, np.nan, rng.random(frames))
+    found = reach(error, np.flatnonzero(rng.random(frames) < 0.3))
+    assert 0 <= found.beside <= 1
+    assert 0 < found.per_frame <= 1
 
 
 def still(height, width):
@@ -54,4 +78,4 @@ def test_error_is_fetched_from_where_the_flow_leads():
 def test_what_leaves_the_frame_carries_nothing():
     flow, reliability = still(2, 2)
     flow[..., 1] = 5
-    assert not carried(np.ones((2, 2), np.float32), flow, reliability).any()
+    assert not carried(np.ones((2, 2), np.float32), flow, reliability, 0.9).any()

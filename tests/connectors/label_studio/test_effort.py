@@ -73,7 +73,7 @@ def through(seen: list[Any], tmp_path: Path) -> Iterator[httpx.Client]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     proxy = EffortProxy(f"http://127.0.0.1:{server.server_port}", tmp_path / "deep" / "effort.jsonl").start()
-    with httpx.Client(base_url=proxy.url, trust_env=False) as client:
+    with httpx.Client(base_url=proxy.url, timeout=120, trust_env=False) as client:
         yield client
     proxy.stop()
     server.shutdown()
@@ -122,7 +122,7 @@ def test_what_an_accepted_annotation_cost_is_recorded_and_the_header_taken_off(
 def test_without_label_studio_the_proxy_says_so(tmp_path: Path) -> None:
     proxy = EffortProxy("http://127.0.0.1:9", tmp_path / "effort.jsonl").start()
     try:
-        answer = httpx.get(proxy.url, trust_env=False)
+        answer = httpx.get(proxy.url, timeout=120, trust_env=False)
         assert (answer.status_code, answer.text) == (502, "Label Studio does not answer. Try again in a minute.")
         with pytest.raises(UserError, match=r"Port \d+ on 127\.0\.0\.1 cannot be used"):
             EffortProxy("http://127.0.0.1:9", tmp_path / "x", int(proxy.url.rpartition(":")[2]))

@@ -29,7 +29,9 @@ def alarm() -> Iterator[Alarm]:
 
 def post(alarm: Alarm, body: Any, secret: str | None = SECRET) -> int:
     headers = {} if secret is None else {HEADER: secret}
-    return httpx.post(f"http://127.0.0.1:{alarm.port}/", json=body, headers=headers, trust_env=False).status_code
+    return httpx.post(
+        f"http://127.0.0.1:{alarm.port}/", json=body, headers=headers, trust_env=False, timeout=120
+    ).status_code
 
 
 def test_a_call_wakes_whoever_waits_at_once(alarm: Alarm) -> None:
@@ -48,7 +50,7 @@ def test_a_call_while_nobody_waits_is_not_lost_and_wakes_once(alarm: Alarm) -> N
 @pytest.mark.parametrize("secret", [None, "", "wrong", SECRET[:-1], SECRET + "x", "é"])
 def test_a_forged_call_does_nothing(alarm: Alarm, secret: str | None) -> None:
     headers = {} if secret is None else {HEADER: secret.encode()}
-    answer = httpx.post(f"http://127.0.0.1:{alarm.port}/", json=call(), headers=headers, trust_env=False)
+    answer = httpx.post(f"http://127.0.0.1:{alarm.port}/", json=call(), headers=headers, trust_env=False, timeout=120)
     assert answer.status_code == 403
     assert SECRET not in answer.text
     assert not alarm.wait(0.05)
@@ -68,7 +70,7 @@ def test_a_repeated_call_does_nothing_and_a_changed_annotation_is_new(alarm: Ala
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"\xff"])
 def test_what_is_no_json_is_refused(alarm: Alarm, body: bytes) -> None:
     address = f"http://127.0.0.1:{alarm.port}/"
-    assert httpx.post(address, content=body, headers={HEADER: SECRET}, trust_env=False).status_code == 400
+    assert httpx.post(address, content=body, headers={HEADER: SECRET}, trust_env=False, timeout=120).status_code == 400
     assert not alarm.wait(0.05)
 
 
