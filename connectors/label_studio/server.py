@@ -272,13 +272,14 @@ class LabelStudioServer:
             )
 
     def _wait_until_up(self) -> None:
-        assert self._process is not None
+        process = self._process  # `stop` in another thread takes it away
+        assert process is not None
         if not (self.data_dir / "label_studio.sqlite3").exists():
             self._say("Label Studio makes its database (once, half a minute).")
         deadline = time.monotonic() + START_TIMEOUT_S
         with httpx.Client(trust_env=False, timeout=5) as http:
             while time.monotonic() < deadline:
-                if self._process.poll() is not None:
+                if process.poll() is not None:
                     raise UserError(f"Label Studio did not start: {self._last_lines()}", f"See {self.log_file}.")
                 with suppress(httpx.HTTPError):
                     if http.get(f"{self.url}/health").status_code == 200:

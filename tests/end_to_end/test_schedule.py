@@ -77,7 +77,7 @@ def prefect_server(environment: dict[str, str], tmp_path: Path) -> Iterator[str]
             stop(process)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1200)
 def test_a_scheduled_run_fires_and_advances_a_video(
     tmp_path: Path,
     environment: dict[str, str],
