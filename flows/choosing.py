@@ -15,7 +15,6 @@ from flows.learning import flow_files
 from flows.rounds import asked, newest_model, stop_reason
 from flows.scoring import ScoredFrame, scored_frames
 from selection.candidates import Candidates
-from selection.expected_error import FAR
 from selection.gain import greedy_gain
 from selection.granularity import FRAME, MIXED, MIXTURE, first_frames
 from selection.strategies import EMBEDDED, UNSCORED, gain_per_click, strategy
@@ -173,8 +172,7 @@ def _best_granularity(offers: dict[str, list[ScoredFrame]], clicks: float) -> tu
     promised = {}
     for name, frames in offers.items():
         frame, box, gain, _, motion, cost = _columns(frames)
-        reach = frames[0].reach if frames else FAR
-        picks = greedy_gain(frame, box, motion, gain, cost, max(1, int(clicks)), clicks, reach)
+        picks = greedy_gain(frame, box, motion, gain, cost, max(1, int(clicks)), clicks, _mend(frames))
         spent = float(cost[picks.index].sum())
         # the last sample may not fit in, or a single frame cost more than the clicks: compare what a click buys
         promised[name] = (float(picks.gain.sum()) / spent if spent else 0.0, picks.index)
@@ -214,7 +212,7 @@ def _candidates(
         cost=cost,
         box=box,
         motion=motion,
-        reach=offered[0].reach if offered else FAR,
+        mend=_mend(offered),
         frames=video.frames,
         asked_frame=asked_frame,
         asked_embedding=before,
@@ -239,6 +237,13 @@ def _columns(
         for column in ("gain", "uncertainty", "motion", "cost")
     )
     return number.astype(np.int64), box, gain, uncertainty, motion, cost
+
+
+def _mend(frames: list[ScoredFrame]) -> NDArray[np.float32]:
+    """Per sample, in the order of `_columns`."""
+    return np.repeat([scored.mend for scored in frames], [len(scored.scores.gain) for scored in frames]).astype(
+        np.float32
+    )
 
 
 def _samples(frames: list[ScoredFrame], picks: NDArray[np.int64]) -> list[Sample]:

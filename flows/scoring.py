@@ -14,7 +14,7 @@ from flows.learning import read_probabilities
 from flows.superpixel_files import frame_superpixels, superpixel_ids
 from propagation.flow import coarse
 from selection.expected_clicks import outlines
-from selection.expected_error import FAR, Reach, carried, expected_error, reach
+from selection.expected_error import carried, expected_error, mendable
 from selection.granularity import SUPERPIXEL, patch_shape
 from selection.patches import patch_sums
 from selection.scoring import FrameMaps, Scores, at_pixels, score_frame, score_patches, score_superpixels
@@ -31,14 +31,15 @@ class ScoredFrame:
     """The samples of one frame that have something left to ask.
 
     scores: of these;  superpixel: the segmentation's fingerprint and (P,) ids in it, if these are superpixels;
-    whole: the only sample is the frame itself;  reach: how far in time a label mends
+    whole: the only sample is the frame itself;  mend: the share of
+    the frame's error that a label in the next frame would mend
     """
 
     frame: int
     scores: Scores
     superpixel: tuple[str, NDArray[np.int64]] | None = None
     whole: bool = False
-    reach: Reach = FAR
+    mend: float = 1.0
 
     def only(self, rows: NDArray[np.int64]) -> ScoredFrame:
         """Some of the samples."""
@@ -99,24 +100,23 @@ def scored_frames(
             per_pixel[frame] = error.sum() / share.sum()
         beat(0.2 * (frame + 1) / video.frames)
     whole = [f for f, samples in asked.items() if any(s.granularity is Granularity.FRAME for s in samples)]
-    far = reach(per_pixel, np.array(sorted(whole), np.int64))
+    mend = mendable(per_pixel, np.array(sorted(whole), np.int64))
     there = np.zeros(0, np.float32)
     for frame in range(last, -1, -1):
         error, share = (np.asarray(part, np.float32) for part in scratch.get(f"error-{frame:06d}"))
-        later = np.zeros_like(error) if frame == last else _carried(flow, frame, frame + 1, there, stride, far)
+        later = np.zeros_like(error) if frame == last else _carried(flow, frame, frame + 1, there, stride)
         scratch.put(f"later-{frame:06d}", later)
-        there = error + later * share
+        there = mend[frame] * error + later * share
         beat(0.2 + 0.3 * (last - frame + 1) / video.frames)
     for frame in range(video.frames):
         error, share = (np.asarray(part, np.float32) for part in scratch.get(f"error-{frame:06d}"))
         later = np.asarray(scratch.get(f"later-{frame:06d}"), np.float32)
-        earlier = np.zeros_like(error) if frame == 0 else _carried(flow, frame, frame - 1, there, stride, far)
-        there = error + earlier * share
+        earlier = np.zeros_like(error) if frame == 0 else _carried(flow, frame, frame - 1, there, stride)
+        there = mend[frame] * error + earlier * share
         probability, doubt = read_probabilities(context.layout, video.id, model, frame)
         uncertainty = entropy(probability) * weight[probability.argmax(axis=0)]
         # what is open within a cell is where its error lies; a pixel of it then has more than the cell's average
-        beyond = np.float32(far.beside / far.per_frame) * (later + earlier)  # the first frame counts as the reach says
-        gain = error / np.maximum(share, 1e-6) + beyond
+        gain = error / np.maximum(share, 1e-6) + later + earlier
         motion = _motion(flow, frame, last, stride) if last else np.zeros((2, *error.shape), np.float32)
         maps = FrameMaps(
             open_pixels(context, video, asked.get(frame, [])),
@@ -127,7 +127,7 @@ def scored_frames(
             outlines(read_mask(context.layout.masks(video.id, model) / f"{frame:06d}.png")),
         )
         samples = {name: _open_samples(context, video, frame, name, maps) for name in granularities}
-        yield {name: replace(scored, reach=far) for name, scored in samples.items()}
+        yield {name: replace(scored, mend=float(mend[frame])) for name, scored in samples.items()}
         beat(0.5 + 0.5 * (frame + 1) / video.frames)
 
 
@@ -146,9 +146,9 @@ def _open_samples(context: Context, video: Video, frame: int, granularity: str, 
 
 
 def _carried(
-    flow: FlowFiles, frame: int, neighbour: int, there: NDArray[np.float32], stride: int, far: Reach
+    flow: FlowFiles, frame: int, neighbour: int, there: NDArray[np.float32], stride: int
 ) -> NDArray[np.float32]:
-    return carried(there, *coarse(flow(frame, neighbour), flow(neighbour, frame), stride), far.per_frame)
+    return carried(there, *coarse(flow(frame, neighbour), flow(neighbour, frame), stride))
 
 
 def _motion(flow: FlowFiles, frame: int, last: int, stride: int) -> NDArray[np.float32]:

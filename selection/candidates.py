@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from selection.expected_error import FAR, Reach
-
 
 def _no_frames() -> NDArray[np.int64]:
     return np.zeros(0, np.int64)
@@ -25,7 +23,7 @@ class Candidates:
     cost: (N,) float32, expected clicks, above 0; None if every sample costs the same
     box: (N, 4) int64, y, x, height, width of the part of its frame; None if every sample is a whole frame
     motion: (N, 2) float32, how what is in it moves, y, x in pixels per frame; None if nothing is known of it
-    reach: how far in time a label mends
+    mend: (N,) float32 in [0, 1], the share of the error of each that a label in the next frame mends; None: all of it
     frames: number of frames of the video; None: up to the last frame named here
     asked_frame, asked_embedding: (M,) int64 and (M, D) float32 of the samples already asked; (0, 0) if there are none
 
@@ -39,7 +37,7 @@ class Candidates:
     cost: NDArray[np.float32] | None = None
     box: NDArray[np.int64] | None = None
     motion: NDArray[np.float32] | None = None
-    reach: Reach = FAR
+    mend: NDArray[np.float32] | None = None
     frames: int | None = None
     asked_frame: NDArray[np.int64] = field(default_factory=_no_frames)
     asked_embedding: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
@@ -50,7 +48,7 @@ class Candidates:
             raise ValueError(f"embedding is {self.embedding.shape}, not ({n}, D)")
         if len(self.asked_embedding) != m or (m and self.asked_embedding.shape[1:] != self.embedding.shape[1:]):
             raise ValueError(f"asked_embedding is {self.asked_embedding.shape}, not ({m}, {self.embedding.shape[1]})")
-        for name in ("uncertainty", "gain", "cost"):
+        for name in ("uncertainty", "gain", "cost", "mend"):
             values = getattr(self, name)
             if values is not None and values.shape != (n,):
                 raise ValueError(f"{name} is {values.shape}, not ({n},)")
@@ -58,7 +56,7 @@ class Candidates:
             raise ValueError(f"box is {self.box.shape}, not ({n}, 4)")
         if self.motion is not None and self.motion.shape != (n, 2):
             raise ValueError(f"motion is {self.motion.shape}, not ({n}, 2)")
-        for name in ("embedding", "uncertainty", "gain", "cost", "motion", "asked_embedding"):
+        for name in ("embedding", "uncertainty", "gain", "cost", "motion", "mend", "asked_embedding"):
             values = getattr(self, name)
             # The sum is finite if and only if all values are (barring overflow), and needs no second array.
             if values is not None and not np.isfinite(values.sum(dtype=np.float64)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from selection.expected_error import FAR, Reach
+from selection.expected_error import REACH_PER_FRAME
 
 _SPENT = 0.05  # beyond where a label mends less than this share, it discounts nothing
 _POOL_PER_PICK = 40  # the greedy choice looks at so many of the best candidates for each one it may pick
@@ -30,15 +30,18 @@ def greedy_gain(
     cost: NDArray[np.float32],
     budget: int,
     clicks: float | None = None,
-    reach: Reach = FAR,
+    mend: NDArray[np.float32] | None = None,
+    per_frame: float = REACH_PER_FRAME,
 ) -> Picks:
     """Pick, one by one, the sample with the highest gain / cost; then discount what that one mends as well.
 
     frame: (N,);  box: (N, 4) y, x, height, width, None: whole frames
+    mend: (N,) in [0, 1], the share of each sample's error that a label in the next frame mends; None: all of it
     motion: (N, 2) y, x in pixels per frame, None: still;  gain: (N,), at least 0;  cost: (N,), above 0
     budget: at most so many samples;  clicks: at most this much cost in all (but always one sample); None: no limit
     A pick in frame t mends in frame t + d the part of a sample that it covers once it has moved for d frames,
-    reach.share(|d|) of it: so much of that sample's gain is gone. Ties go to the lowest index.
+    mend * per_frame^|d| of it (all of it in its own frame): so much of that sample's gain is gone. Ties go to the
+    lowest index.
     The greedy choice for budgeted maximum coverage: Khuller, Moss & Naor 1999.
     """
     pool = _best(gain / cost, budget)
@@ -47,7 +50,7 @@ def greedy_gain(
     left = gain[pool].astype(np.float64)
     where = None if box is None else box[pool].astype(np.float64)
     moving = None if motion is None else motion[pool].astype(np.float64)
-    frames = reach.frames(_SPENT)
+    reach = int(np.log(_SPENT) / np.log(per_frame)) if 0 < per_frame < 1 else 0
     ratio = left / price
     picked: list[int] = []
     gains: list[float] = []
@@ -59,8 +62,11 @@ def greedy_gain(
         picked.append(best)
         gains.append(float(left[best]))
         spent += float(price[best])
-        near = slice(*np.searchsorted(at, [at[best] - frames, at[best] + frames + 1]))
-        mended = reach.share(np.abs(at[near] - at[best]))
+        near = slice(*np.searchsorted(at, [at[best] - reach, at[best] + reach + 1]))
+        away = np.abs(at[near] - at[best])
+        mended = per_frame ** away.astype(np.float64)
+        if mend is not None:
+            mended *= np.where(away == 0, 1, mend[pool[near]])
         if where is not None:
             moved = (at[near] - at[best])[:, None] * (0 if moving is None else moving[best])
             mended *= _covered(where[near], where[best, :2] + moved, where[best, 2:])

@@ -85,7 +85,7 @@ def gain_per_click(candidates: Candidates, budget: int, rng: np.random.Generator
         return uniform(candidates, budget, rng)
     cost = np.ones(len(candidates), np.float32) if candidates.cost is None else candidates.cost
     where = candidates.frame, candidates.box, candidates.motion
-    return greedy_gain(*where, gain, cost, budget, reach=candidates.reach).index
+    return greedy_gain(*where, gain, cost, budget, mend=candidates.mend).index
 
 
 def most_uncertain(values: NDArray[np.float32], budget: int) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selection.expected_error import FAR, carried, expected_error, reach
+from selection.expected_error import carried, expected_error, mendable
 
 
 def test_error_weighs_what_the_model_hesitates_between():
@@ -17,40 +17,28 @@ def test_error_weighs_what_the_model_hesitates_between():
     assert error.tolist() == [[0.0, 0.5 * (3 + (1 + 7) / 2), pytest.approx(0.25 * (1 + 7))]]
 
 
-def test_how_far_a_label_reaches_is_read_off_earlier_labels():
+def test_what_labels_mend_is_read_off_earlier_labels():
     nan = float("nan")
-    # labeled: 3; the error 1, 2, 3 and 4 frames away is 2, 4, 6 and 12: on average over the open frames 6
-    error = np.array([6, 4, 2, nan, 2, 4, 6, 12, 12])
-    found = reach(error, np.array([3]))
-    # 1 - 2/6, 1 - 4/6, then none: a series that begins with 2/3 and sums up to 1
-    assert (found.beside, found.per_frame) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
-    assert found.share(np.array([0, 1, 2, 3])).tolist() == pytest.approx([1, 2 / 3, 2 / 9, 2 / 27])
-    assert found.frames(0.05) == 3
-    assert found.frames(0.9) == 0
+    # labeled: 2; next to it the error is 2 and 4
+    found = mendable(np.array([6, 2, nan, 4, 12, nan]), np.array([2]))
+    assert found.tolist() == [0.5, 0, 0, 0.25, 0.75, 0]
+    # at an end, and beside one another
+    assert mendable(np.array([nan, nan, 1, 4]), np.array([0, 1])).tolist() == [0, 0, 0, 0.75]
 
 
-def test_labels_that_leave_as_much_error_beside_them_as_elsewhere_reach_nowhere():
-    found = reach(np.array([1.0, 5, 0, 5, 1]), np.array([2]))
-    assert found.beside == 0
-    assert found.share(np.array([0, 1, 5])).tolist() == [1, 0, 0]
-    assert found.frames(0.05) == 0
-
-
-@pytest.mark.parametrize(
-    ("error", "labeled"),
-    [([1.0, 2.0], []), ([np.nan, np.nan], [0]), ([0.0, 1.0, 0.0], [1]), ([1.0, np.nan, 5, 1], [0])],
-)
-def test_without_anything_to_read_it_off_labels_reach_far(error, labeled):
-    assert reach(np.array(error), np.array(labeled, np.int64)) == FAR
+@pytest.mark.parametrize(("error", "labeled"), [([1.0, 2.0], []), ([np.nan, np.nan], [0]), ([1.0, np.nan, 5], [0])])
+def test_without_anything_to_read_it_off_labels_mend_everything(error, labeled):
+    assert mendable(np.array(error), np.array(labeled, np.int64)).tolist() == [1] * len(error)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40))
-def test_a_reach_is_within_its_bounds(seed, frames):
+def test_what_is_mended_is_a_share(seed, frames):
     rng = np.random.default_rng(seed)
-    error = np.where(rng.random(frames) < 0.2, np.nan, rng.random(frames))
-    found = reach(error, np.flatnonzero(rng.random(frames) < 0.3))
-    assert 0 <= found.beside <= 1
-    assert 0 < found.per_frame <= 1
+    error = np.where(rng.random(frames) < 0.2, np.nan, rng.random(frames).round(1))
+    found = mendable(error, np.flatnonzero(rng.random(frames) < 0.3))
+    assert found.dtype == np.float32
+    assert (found >= 0).all()
+    assert (found <= 1).all()
 
 
 def still(height, width):

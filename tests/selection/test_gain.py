@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selection.expected_error import Reach
 from selection.gain import greedy_gain
 
 
@@ -14,7 +13,7 @@ def picks(frame, gain, cost=None, box=None, motion=None, budget=99, clicks=None,
     cost = np.ones_like(gain) if cost is None else np.array(cost, np.float32)
     boxes = None if box is None else np.array(box, np.int64)
     moves = None if motion is None else np.array(motion, np.float32)
-    return greedy_gain(np.array(frame, np.int64), boxes, moves, gain, cost, budget, clicks, Reach(per_frame, per_frame))
+    return greedy_gain(np.array(frame, np.int64), boxes, moves, gain, cost, budget, clicks, per_frame=per_frame)
 
 
 def test_the_most_per_click_comes_first_and_ties_go_to_the_lowest():
@@ -33,10 +32,10 @@ def test_a_pick_takes_gain_from_its_neighbours_in_time():
 def test_labels_that_mend_nothing_around_them_take_nothing_from_other_frames():
     frame, gain, cost = np.array([3, 4, 4]), np.array([9, 8, 7], np.float32), np.ones(3, np.float32)
     # of two samples in one frame, each the whole of it, the second has nothing left
-    chosen = greedy_gain(frame, None, None, gain, cost, 3, reach=Reach(0.0))
+    chosen = greedy_gain(frame, None, None, gain, cost, 3, mend=np.zeros(3, np.float32))
     assert chosen.index.tolist() == [0, 1, 2]
     assert chosen.gain.tolist() == [9, 8, 0]
-    assert greedy_gain(frame, None, None, gain, cost, 3, reach=Reach(0.25, 0.5)).gain.tolist() == [9, 6, 0]
+    assert greedy_gain(frame, None, None, gain, cost, 3, None, np.float32([0, 0.5, 1]), 0.5).gain.tolist() == [9, 6, 0]
 
 
 def test_only_what_overlaps_is_discounted():
