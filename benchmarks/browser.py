@@ -33,6 +33,8 @@ _KEYS = {  # name: (code, virtual key code, text)
     "ArrowUp": ("ArrowUp", 38, ""),
     "ArrowRight": ("ArrowRight", 39, ""),
     "ArrowDown": ("ArrowDown", 40, ""),
+    "Home": ("Home", 36, ""),
+    "End": ("End", 35, ""),
 }
 CTRL, SHIFT = 2, 8
 
@@ -141,6 +143,15 @@ def chromium() -> str | None:
 @contextmanager
 def browser(url: str, email: str, password: str) -> Iterator[Page]:
     """A tab of a fresh browser, logged in to the Label Studio at `url`."""
+    with fresh_tab() as page:
+        for name, value in _login(url, email, password).items():
+            page.command("Network.setCookie", name=name, value=value, url=url)
+        yield page
+
+
+@contextmanager
+def fresh_tab() -> Iterator[Page]:
+    """The only tab of a fresh browser."""
     program = chromium()
     assert program is not None, "there is no chromium here"
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1400,1000"]
@@ -157,10 +168,7 @@ def browser(url: str, email: str, password: str) -> Iterator[Page]:
                 tabs = httpx.get(f"http://127.0.0.1:{port}/json", trust_env=False, timeout=120).json()
                 (tab,) = [tab for tab in tabs if tab["type"] == "page"]
                 with connect(tab["webSocketDebuggerUrl"], max_size=None, proxy=None) as socket:
-                    page = Page(socket)
-                    for name, value in _login(url, email, password).items():
-                        page.command("Network.setCookie", name=name, value=value, url=url)
-                    yield page
+                    yield Page(socket)
             finally:
                 process.kill()
 

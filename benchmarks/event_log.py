@@ -5,7 +5,8 @@ python -m benchmarks.event_log --events 10000000 --out event_log.json
 Fills the database of a temporary project with videos that each went through many rounds: per round one `selected`, one
 `pushed`, one `label` per sample (every tenth corrected later), `moved` and the rest. Then it times, each several times:
 `fewclicks status` as a process of its own, start-up included; the rows that it shows; what `advance` asks of the log;
-and appending. The upgrade of such a log from the version without sums is timed once.
+the dashboard's pages and metrics, without the network; and appending. The upgrade of such
+a log from the version without sums is timed once.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from rich.table import Table
 from sqlalchemy import create_engine, text
 
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, write_result
+from dashboard.server import dashboard_app, open_projects
 from flows.progress import project_rows, round_rows
 from flows.projects import create_project
 from flows.rounds import clicks_spent
@@ -42,6 +44,7 @@ _AT_ONCE = 20_000  # rows
 _REPEATS = 5
 _APPENDS = 200
 _ROUNDS = 10
+_ROUNDS_A_DAY = 5
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -101,21 +104,26 @@ def _rows(videos: int) -> Iterator[tuple[float, str, int, str, str, str | None]]
             keys = [f"f{(turn * SAMPLES + n) % 1_000_000:06d}" for n in range(SAMPLES)]
             moved = {"from": "propagating", "to": "selecting", "round": turn}
             yield at, video, turn - 1, "moved", json.dumps(moved), None
-            yield at, video, turn, "selected", json.dumps({"samples": keys}), None
+            yield at, video, turn, "selected", json.dumps({"samples": keys, "strategy": "uniform"}), None
             yield at, video, turn, "pushed", json.dumps({"samples": keys, "new": SAMPLES, "model": "0" * 16}), None
             for n, key in enumerate(keys):
                 for version in range(2 if n % 10 == 0 else 1):
                     dedupe = f"label/{video}/{turn}/{key}/{turn}{n}/{number:08x}{n:04x}{version:04x}"
-                    yield at, video, turn, "label", _label(key, f"{turn}{n}", n, version), dedupe
+                    yield at, video, turn, "label", _label(key, f"{turn}{n}", n, version, turn // _ROUNDS_A_DAY), dedupe
             for state in (State.PUSHING, State.WAITING, State.PULLING, State.FITTING, State.PROPAGATING):
                 moved = {"from": "ready", "to": state.value, "round": turn}
                 yield at, video, turn, "moved", json.dumps(moved), None
             yield at, video, turn, "fitted", json.dumps({"model": "0" * 16, "seconds": 1.0}), None
-            yield at, video, turn, "propagated", json.dumps({"model": "0" * 16, "seconds": 1.0}), None
+            yield at, video, turn, "propagated", json.dumps(_made(turn)), None
             at += 1.0
 
 
-def _label(key: str, annotation: str, number: int, version: int) -> str:
+def _made(turn: int) -> dict[str, Any]:
+    quality = 1 - 0.5 * turn**-0.5
+    return {"model": "0" * 16, "seconds": 1.0, "estimated_miou": quality, "drawing_every_frame": 1_000_000}
+
+
+def _label(key: str, annotation: str, number: int, version: int, day: int = 0) -> str:
     return json.dumps(
         {
             "sample": key,
@@ -127,7 +135,7 @@ def _label(key: str, annotation: str, number: int, version: int) -> str:
             "known_pixels": 409920,
             "clicks": {"drawing": 180, "correcting": 30 + version},
             "changed_regions": 3,
-            "finished_at": "2026-01-01T00:00:00Z",
+            "finished_at": f"2026-{1 + day // 28 % 12:02d}-{1 + day % 28:02d}T00:00:00Z",
             "effort": None,
         },
         sort_keys=True,
@@ -148,6 +156,7 @@ def _measure(layout: Layout) -> dict[str, Any]:
         result["last_event"] = _times(lambda: facts.last_event(video, "fitted"))
         result["labels_of_a_video"] = _times(lambda: sum(1 for _ in facts.events(video, "label")))
         result["rounds_of_a_video"] = _times(lambda: round_rows(facts, video))
+        result |= _dashboard(layout, video)
         result["events_of_a_video"] = sum(1 for _ in facts.events(video))
         result["append_a_label_ms"] = _append_ms(facts, video)
         with facts._engine.begin() as connection:
@@ -160,6 +169,25 @@ def _measure(layout: Layout) -> dict[str, Any]:
         if labels != tally.labeled + tally.skipped:
             raise AssertionError(f"{labels} samples in the log, {tally} in the sums")
     return result
+
+
+def _dashboard(layout: Layout, video: str) -> dict[str, Any]:
+    """The seconds of each page, from the request to its last byte."""
+    from fastapi.testclient import TestClient
+
+    (project,) = open_projects([layout.root])
+    pages = {
+        "page_of_all_videos": "/",
+        "page_of_all_videos_in_a_week": "/?from=2026-01-08&to=2026-01-14",
+        "page_of_a_video": f"/p/{project.slug}/{video}",
+        "page_of_the_player": f"/p/{project.slug}/{video}/player",
+        "page_of_metrics": "/metrics",
+    }
+    try:
+        with TestClient(dashboard_app([project], None, "127.0.0.1"), base_url="http://127.0.0.1") as http:
+            return {name: _times(lambda url=url: http.get(url).raise_for_status()) for name, url in pages.items()}  # type: ignore[misc]
+    finally:
+        project.facts.close()
 
 
 def _status(layout: Layout) -> None:

@@ -21,6 +21,7 @@ from fewclicks import (
     running,
     steering,
     tolerating,
+    watching,
 )
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ for command in (
     reviewing.review,
     comparing.compare,
     tolerating.tolerance,
+    watching.dashboard,
     backing_up.backup,
     backing_up.restore,
     labeling.serve,

@@ -18,19 +18,21 @@ from flows.labels import LabelSet, by_majority, labels_from_events
 from flows.people import estimate_people, uses_reliability
 from flows.rounds import stop_reason
 from propagation.devices import use_threads
-from propagation.estimate import estimated_miou
+from propagation.estimate import estimated_miou, expected_errors
 from propagation.fit import fit as fit_segmenter
 from propagation.model import error_ratio
 from propagation.out_of_memory import too_little_memory_is_told
 from propagation.propagate import FramePrediction
 from propagation.propagate import propagate as propagate_labels
 from propagation.side_by_side import workers_for
+from selection.clicks import frame_clicks
 from workspace.facts import Lease, NewEvent
-from workspace.files import fingerprint, write_bytes, write_image
+from workspace.files import fingerprint, read_mask, write_array, write_bytes, write_image
 from workspace.layout import Layout
 from workspace.states import State
 from workspace.video import Video
 
+_FRAMES_PRICED = 100
 FORMAT = 2  # raise it when the same labels and settings lead to other masks than before
 
 
@@ -115,10 +117,11 @@ def propagate(context: Context, lease: Lease) -> bool:
     lease.check()
     _tidy(context.layout.video(video.id), model)
     estimated = _estimated_miou(context, video, model)
+    drawing = _drawing_every_frame(context, video, model)
     reason = stop_reason(context.facts, video, lease.round, context.config.stopping, estimated)
     seconds = round(time.monotonic() - began, 3)
     made = {"model": model, "frames": video.frames, "seconds": seconds, "estimated_miou": round(estimated, 4)}
-    events = [NewEvent("propagated", made)]
+    events = [NewEvent("propagated", made | {"drawing_every_frame": drawing})]
     if reason is None:
         lease.commit(State.SELECTING, lease.round + 1, events)
     else:
@@ -127,13 +130,25 @@ def propagate(context: Context, lease: Lease) -> bool:
 
 
 def _estimated_miou(context: Context, video: Video, model: str) -> float:
-    """From what the propagation of every frame left beside its probabilities."""
+    """From what the propagation of every frame left beside its probabilities; leaves each frame's expected errors."""
     folder = context.layout.probabilities(video.id, model)
+    ratio = error_ratio(context.layout.model(video.id, model).read_bytes())
     total = np.zeros((len(context.config.project.classes),) * 2)
+    errors = np.zeros(video.frames, np.float32)
     for index in range(video.frames):
         with np.load(_npz(folder, index), allow_pickle=False) as file:
             total += file["confusion"]
-    return estimated_miou(total, error_ratio(context.layout.model(video.id, model).read_bytes()))
+            errors[index] = expected_errors(file["confusion"], ratio)
+    write_array(context.layout.frame_errors(video.id, model), errors)  # outlives the probabilities
+    return estimated_miou(total, ratio)
+
+
+def _drawing_every_frame(context: Context, video: Video, model: str) -> int:
+    """Modelled clicks of drawing the masks of all frames from nothing, from at most so many of them evenly spaced."""
+    classes, folder = len(context.config.project.classes), context.layout.masks(video.id, model)
+    some = np.unique(np.linspace(0, video.frames - 1, min(video.frames, _FRAMES_PRICED)).round().astype(int))
+    clicks = [frame_clicks(read_mask(_mask_file(folder, index)), classes) for index in some]
+    return round(float(np.mean(clicks)) * video.frames)
 
 
 def read_probabilities(

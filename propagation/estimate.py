@@ -72,3 +72,13 @@ def estimated_miou(confusion: NDArray[np.float64], error_ratio: float) -> float:
     union = predicted + wrong.sum(axis=1)
     there = union > 0
     return float((hit[there] / union[there]).mean()) if there.any() else float("nan")
+
+
+def expected_errors(confusion: NDArray[np.float64], error_ratio: float) -> float:
+    """Share of a frame's pixels that are expected to be wrong, in [0, 1]; 0 for a frame without pixels.
+
+    confusion: (K, K) of `expected_confusion`, of one frame;  error_ratio: as for `estimated_miou`
+    """
+    total = float(confusion.sum())
+    wrong = (total - float(np.trace(confusion))) * error_ratio
+    return min(1.0, wrong / total) if total > 0 else 0.0

@@ -17,7 +17,7 @@ from workspace.migrations import migrate
 from workspace.owners import is_dead, new_owner
 from workspace.redaction import redacted
 from workspace.states import FREES, MOST_FAILURES, MOVES, ORDERED, ORDERS, Hold, Order, State
-from workspace.tallies import Tally, count, read_tallies
+from workspace.tallies import Tally, Work, count, read_rounds, read_tallies, read_work
 from workspace.video import Video
 
 
@@ -154,6 +154,49 @@ class Facts:
         with self._engine.begin() as connection:
             return read_tallies(connection, video).get(video, Tally())
 
+    def work(
+        self,
+        by: tuple[str, ...] = (),
+        video: str | None = None,
+        first: str | None = None,
+        last: str | None = None,
+    ) -> list[Work]:
+        """What people did from day `first` to day `last` (YYYY-MM-DD, UTC), summed up over what `by` leaves out.
+
+        by: any of "video", "day", "annotator", in that order. Does not read the log.
+        """
+        with self._engine.begin() as connection:
+            return read_work(connection, by, video, first, last)
+
+    def rounds(self, video: str, after: int = 0) -> dict[int, tuple[Tally, Work]]:
+        """Round -> the samples and the annotations answered in it, from round `after` on. Does not read the log."""
+        with self._engine.begin() as connection:
+            return read_rounds(connection, video, after)
+
+    def position(self) -> int:
+        """The number of the newest event; 0 if there is none. It changes whenever anything does."""
+        with self._engine.begin() as connection:
+            return int(connection.execute(text("SELECT COALESCE(MAX(id), 0) FROM event")).scalar_one())
+
+    def failures(self, most: int) -> list[Event]:
+        """The newest failed steps of all videos, newest first."""
+        query = "SELECT * FROM event WHERE kind = 'failed' ORDER BY id DESC LIMIT :most"
+        with self._engine.begin() as connection:
+            rows = connection.execute(text(query), {"most": most}).all()
+        return [Event(row.id, row.at, row.video, row.round, row.kind, json.loads(row.payload)) for row in rows]
+
+    def newest(self, kind: str) -> dict[str, Event]:
+        """Video id -> its newest event of a kind; a look at an index per video."""
+        query = (
+            "SELECT event.* FROM video JOIN event ON event.id ="
+            " (SELECT MAX(id) FROM event WHERE event.video = video.id AND event.kind = :kind)"
+        )
+        with self._engine.begin() as connection:
+            rows = connection.execute(text(query), {"kind": kind}).all()
+        return {
+            row.video: Event(row.id, row.at, row.video, row.round, row.kind, json.loads(row.payload)) for row in rows
+        }
+
     def order(self, video: str, order: Order) -> bool:
         """Pause, resume, cancel or retry; False if that is so already. UserError if it makes no sense now.
 
@@ -281,13 +324,14 @@ _FAILURES_IN_A_ROW = """SELECT COUNT(*) FROM event WHERE video = :video AND kind
 
 
 def _append(connection: Connection, video: str | None, round_number: int, new: NewEvent) -> bool:
+    at = time.time()
     done = connection.execute(
         text(
             "INSERT INTO event (at, video, round, kind, payload, dedupe)"
             " VALUES (:at, :video, :round, :kind, :payload, :dedupe) ON CONFLICT (dedupe) DO NOTHING"
         ),
         {
-            "at": time.time(),
+            "at": at,
             "video": video,
             "round": round_number,
             "kind": new.kind,
@@ -297,7 +341,7 @@ def _append(connection: Connection, video: str | None, round_number: int, new: N
     )
     if done.rowcount != 1:
         return False
-    count(connection, video, round_number, new.kind, new.payload)
+    count(connection, video, round_number, new.kind, new.payload, at)
     return True
 
 

@@ -21,6 +21,7 @@ class Layout:
     DIR/videos/ID/models/FINGERPRINT.pt    one per fit
     DIR/videos/ID/masks/FINGERPRINT/…      one index PNG per frame
     DIR/videos/ID/probabilities/…          the same with probabilities, for the next selection
+    DIR/videos/ID/frame-errors/…           one array per propagation: share of wrong pixels expected in each frame
     """
 
     root: Path
@@ -92,6 +93,9 @@ class Layout:
 
     def probabilities(self, video: str, fingerprint: str) -> Path:
         return self.video(video) / "probabilities" / fingerprint
+
+    def frame_errors(self, video: str, fingerprint: str) -> Path:
+        return self.video(video) / "frame-errors" / f"{fingerprint}.npy"
 
     def config(self) -> Config:
         return load_config(self.config_file)

@@ -1,17 +1,24 @@
-"""Sums over the event log of a video, kept in the transaction that appends to it: `status` need not read the log.
+"""Sums over the event log, kept in the transaction that appends to it: `status` and dashboard need not read the log.
 
-They are derived, never facts: `recount` makes them again from the log and comes to the same numbers.
+They are derived, never facts: `recount` makes them again from the log and comes to the same numbers. All are integers,
+so that adding and taking away again leaves nothing behind.
 """
+
+# Every name put into a statement below is a constant of this file; values are always bound.
+# ruff: noqa: S608
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 _IMPORTED = "imported"  # the source of labels that nobody was asked for
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +26,8 @@ class Tally:
     """Of one video, in samples: asked about, labeled by somebody, only skipped, withdrawn; and modelled clicks.
 
     Of an annotation that was corrected the last version counts.
+    pixels: labeled, of each sample the most that one person knew;  judged: samples of which it was judged whether
+    people agree;  disagreement: sum over these, in ten-thousandths;  failed: steps
     """
 
     asked: int = 0
@@ -26,23 +35,79 @@ class Tally:
     skipped: int = 0
     withdrawn: int = 0
     clicks: int = 0
+    pixels: int = 0
+    judged: int = 0
+    disagreement: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What people did, each annotation by itself. `day`: UTC, YYYY-MM-DD, on which it was finished.
+
+    answers, skipped: annotations;  drawing, correcting: modelled clicks, from nothing and of what was shown
+    seconds_ms: with the task open, in milliseconds;  counted: annotations with real clicks and active time, and these
+    frames, frame_drawing: answers that are whole frames, and modelled clicks of drawing them from nothing
+    """
+
+    video: str
+    day: str
+    annotator: str
+    answers: int = 0
+    skipped: int = 0
+    drawing: int = 0
+    correcting: int = 0
+    seconds_ms: int = 0
+    counted: int = 0
+    counted_clicks: int = 0
+    counted_ms: int = 0
+    frames: int = 0
+    frame_drawing: int = 0
+
+
+_SUMS = Tally.__slots__
+_DONE = Work.__slots__[3:]
+_DETAILS = (
+    "annotator", "day", "skipped", "clicks", "drawing", "seconds_ms", "pixels", "counted", "counted_clicks",
+    "counted_ms",
+)  # fmt: skip
+# one annotation's part in the work of its day
+_AS_WORK = {
+    "answers": "1 - skipped",
+    "skipped": "skipped",
+    "drawing": "drawing",
+    "correcting": "clicks",
+    "seconds_ms": "seconds_ms",
+    "counted": "counted",
+    "counted_clicks": "counted_clicks",
+    "counted_ms": "counted_ms",
+    "frames": "(1 - skipped) * (instr(sample, '.') = 0)",
+    "frame_drawing": "drawing * (1 - skipped) * (instr(sample, '.') = 0)",
+}
 
 
 def create_tables(connection: Connection) -> None:
+    """Make them, empty; those of an earlier version are dropped, for `recount` to fill."""
     for statement in (
+        *(f"DROP TABLE IF EXISTS {name}" for name in ("answer", "tally", "work")),
         # the last version of every annotation
         """CREATE TABLE answer (
             video TEXT NOT NULL, round INTEGER NOT NULL, sample TEXT NOT NULL, annotation TEXT NOT NULL,
-            skipped INTEGER NOT NULL, clicks INTEGER NOT NULL,
+            annotator TEXT NOT NULL, day TEXT NOT NULL, skipped INTEGER NOT NULL, clicks INTEGER NOT NULL,
+            drawing INTEGER NOT NULL, seconds_ms INTEGER NOT NULL, pixels INTEGER NOT NULL, counted INTEGER NOT NULL,
+            counted_clicks INTEGER NOT NULL, counted_ms INTEGER NOT NULL,
             PRIMARY KEY (video, round, sample, annotation)) WITHOUT ROWID""",
-        """CREATE TABLE tally (
-            video TEXT PRIMARY KEY, asked INTEGER NOT NULL, labeled INTEGER NOT NULL, skipped INTEGER NOT NULL,
-            withdrawn INTEGER NOT NULL, clicks INTEGER NOT NULL)""",
+        f"CREATE TABLE tally (video TEXT PRIMARY KEY, {', '.join(f'{name} INTEGER NOT NULL' for name in _SUMS)})",
+        f"""CREATE TABLE work (video TEXT NOT NULL, day TEXT NOT NULL, annotator TEXT NOT NULL,
+            {", ".join(f"{name} INTEGER NOT NULL" for name in _DONE)},
+            PRIMARY KEY (video, day, annotator)) WITHOUT ROWID""",
     ):
         connection.execute(text(statement))
 
 
-def count(connection: Connection, video: str | None, round_number: int, kind: str, payload: Mapping[str, Any]) -> None:
+def count(
+    connection: Connection, video: str | None, round_number: int, kind: str, payload: Mapping[str, Any], at: float
+) -> None:
     """Add an event that has just been appended. One without the fields that its kind has counts nothing."""
     if video is None:
         return
@@ -50,89 +115,169 @@ def count(connection: Connection, video: str | None, round_number: int, kind: st
         change = Tally(asked=len(payload.get("samples", ())))
     elif kind == "withdrawn":
         change = Tally(withdrawn=1)
+    elif kind == "failed":
+        change = Tally(failed=1)
+    elif kind == "agreement" and "disagreement" in payload and not payload.get("asked_more"):
+        change = Tally(judged=1, disagreement=round(10_000 * payload["disagreement"]))
     elif kind == "label" and "sample" in payload and "annotation" in payload and payload.get("source") != _IMPORTED:
-        change = _answered(connection, video, round_number, payload)
+        change = _answered(connection, video, round_number, payload, at)
     else:
         return
-    connection.execute(
-        text(
-            "INSERT INTO tally (video, asked, labeled, skipped, withdrawn, clicks)"
-            " VALUES (:video, :asked, :labeled, :skipped, :withdrawn, :clicks)"
-            " ON CONFLICT (video) DO UPDATE SET asked = tally.asked + excluded.asked,"
-            " labeled = tally.labeled + excluded.labeled, skipped = tally.skipped + excluded.skipped,"
-            " withdrawn = tally.withdrawn + excluded.withdrawn, clicks = tally.clicks + excluded.clicks"
-        ),
-        {"video": video} | {name: getattr(change, name) for name in Tally.__slots__},
-    )
+    _add(connection, "tally", {"video": video}, {name: getattr(change, name) for name in _SUMS})
 
 
 def read_tallies(connection: Connection, video: str | None = None) -> dict[str, Tally]:
     """Video id -> sums, of one video or of all; a video about which nobody was asked has none."""
     where = " WHERE video = :video" if video else ""
-    query = f"SELECT video, asked, labeled, skipped, withdrawn, clicks FROM tally{where}"  # noqa: S608 - a constant
+    query = f"SELECT video, {', '.join(_SUMS)} FROM tally{where}"
     return {row[0]: Tally(*row[1:]) for row in connection.execute(text(query), {"video": video})}
+
+
+def read_work(
+    connection: Connection, by: tuple[str, ...], video: str | None, first: str | None, last: str | None
+) -> list[Work]:
+    """Work from day `first` to day `last`, summed up over what `by` leaves out of video, day and annotator ("")."""
+    keys = ", ".join(name if name in by else f"'' AS {name}" for name in Work.__slots__[:3])
+    sums = ", ".join(f"SUM({name})" for name in _DONE)
+    limits = {"video = :video": video, "day >= :first": first, "day <= :last": last}
+    where = " AND ".join(clause for clause, value in limits.items() if value is not None)
+    query = f"SELECT {keys}, {sums} FROM work"
+    query += f" WHERE {where}" if where else ""
+    query += f" GROUP BY {', '.join(by)} ORDER BY {', '.join(by)}" if by else " HAVING COUNT(*) > 0"
+    values = {"video": video, "first": first, "last": last}
+    return [Work(*row) for row in connection.execute(text(query), values)]
+
+
+def read_rounds(connection: Connection, video: str, after: int = 0) -> dict[int, tuple[Tally, Work]]:
+    """Round -> its answers, of one video from round `after` on; samples in the first, annotations in the second."""
+    query = (
+        f"SELECT round, SUM(sample_labeled), SUM(1 - sample_labeled), SUM(sample_pixels),"
+        f" {', '.join(f'SUM({name})' for name in _DONE)} FROM ("
+        f"SELECT round, sample, MAX(1 - skipped) AS sample_labeled, MAX(pixels) AS sample_pixels,"
+        f" {', '.join(f'SUM({formula}) AS {name}' for name, formula in _AS_WORK.items())}"
+        " FROM answer WHERE video = :video AND round >= :after GROUP BY round, sample) AS one GROUP BY round"
+    )
+    found = {}
+    for number, labeled, skipped, pixels, *done in connection.execute(text(query), {"video": video, "after": after}):
+        sums = dict(zip(_DONE, done, strict=True))
+        tally = Tally(labeled=labeled, skipped=skipped, pixels=pixels, clicks=sums["correcting"])
+        found[number] = (tally, Work(video, "", "", **sums))
+    return found
 
 
 def recount(connection: Connection) -> None:
     """Make all sums from the log."""
-    for statement in (
-        "DELETE FROM answer",
-        "DELETE FROM tally",
+
+    def path(name: str) -> str:
+        return f"json_extract(payload, '$.{name}')"
+
+    columns = ", ".join(_DETAILS)
+    statements = (
+        *(f"DELETE FROM {name}" for name in ("answer", "tally", "work")),
         # ascending ids: a later version replaces an earlier one
-        """INSERT INTO answer (video, round, sample, annotation, skipped, clicks)
-            SELECT video, round, json_extract(payload, '$.sample') AS sample,
-                json_extract(payload, '$.annotation') AS annotation, COALESCE(json_extract(payload, '$.skipped'), 0),
-                COALESCE(json_extract(payload, '$.clicks.correcting'), 0)
+        f"""INSERT INTO answer (video, round, sample, annotation, {columns})
+            SELECT video, round, {path("sample")} AS sample, {path("annotation")} AS annotation,
+                COALESCE({path("annotator")}, ''),
+                CASE WHEN {path("finished_at")} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'
+                    THEN substr({path("finished_at")}, 1, 10) ELSE date(at, 'unixepoch') END,
+                COALESCE({path("skipped")}, 0), COALESCE({path("clicks.correcting")}, 0),
+                COALESCE({path("clicks.drawing")}, 0), CAST(ROUND(1000 * COALESCE({path("seconds")}, 0)) AS INTEGER),
+                COALESCE({path("known_pixels")}, 0), {path("effort.clicks")} IS NOT NULL,
+                COALESCE({path("effort.clicks")}, 0),
+                CAST(ROUND(1000 * COALESCE({path("effort.active_seconds")}, 0)) AS INTEGER)
             FROM event WHERE kind = 'label' AND video IS NOT NULL AND sample IS NOT NULL AND annotation IS NOT NULL
-                AND json_extract(payload, '$.source') IS NOT 'imported'
+                AND {path("source")} IS NOT '{_IMPORTED}'
             ORDER BY id
             ON CONFLICT (video, round, sample, annotation)
-            DO UPDATE SET skipped = excluded.skipped, clicks = excluded.clicks""",
-        """INSERT INTO tally (video, asked, labeled, skipped, withdrawn, clicks)
+            DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _DETAILS)}""",
+        f"""INSERT INTO tally (video, {", ".join(_SUMS)})
             SELECT video, SUM(CASE WHEN kind = 'selected' THEN json_array_length(payload, '$.samples') ELSE 0 END),
-                0, 0, SUM(kind = 'withdrawn'), 0
-            FROM event WHERE kind IN ('selected', 'withdrawn') AND video IS NOT NULL GROUP BY video""",
-        """INSERT INTO tally (video, asked, labeled, skipped, withdrawn, clicks)
-            SELECT video, 0, SUM(labeled), SUM(1 - labeled), 0, SUM(clicks) FROM (
-                SELECT video, MAX(1 - skipped) AS labeled, SUM(clicks) AS clicks
+                0, 0, SUM(kind = 'withdrawn'), 0, 0, SUM(kind = 'agreement'),
+                SUM(CASE WHEN kind = 'agreement' THEN CAST(ROUND(10000 * {path("disagreement")}) AS INTEGER)
+                    ELSE 0 END), SUM(kind = 'failed')
+            FROM event WHERE video IS NOT NULL AND (kind IN ('selected', 'withdrawn', 'failed') OR (kind = 'agreement'
+                AND {path("disagreement")} IS NOT NULL AND NOT COALESCE({path("asked_more")}, 0))) GROUP BY video""",
+        f"""INSERT INTO tally (video, {", ".join(_SUMS)})
+            SELECT video, 0, SUM(labeled), SUM(1 - labeled), 0, SUM(clicks), SUM(pixels), 0, 0, 0 FROM (
+                SELECT video, MAX(1 - skipped) AS labeled, SUM(clicks) AS clicks, MAX(pixels) AS pixels
                 FROM answer GROUP BY video, round, sample) AS sample WHERE true GROUP BY video
-            ON CONFLICT (video) DO UPDATE
-            SET labeled = excluded.labeled, skipped = excluded.skipped, clicks = excluded.clicks""",
-    ):
+            ON CONFLICT (video) DO UPDATE SET labeled = excluded.labeled, skipped = excluded.skipped,
+                clicks = excluded.clicks, pixels = excluded.pixels""",
+        f"""INSERT INTO work (video, day, annotator, {", ".join(_DONE)})
+            SELECT video, day, annotator, {", ".join(f"SUM({formula})" for formula in _AS_WORK.values())}
+            FROM answer GROUP BY video, day, annotator""",
+    )
+    for statement in statements:  # all made of constants
         connection.execute(text(statement))
 
 
-def _answered(connection: Connection, video: str, round_number: int, payload: Mapping[str, Any]) -> Tally:
+def _answered(
+    connection: Connection, video: str, round_number: int, payload: Mapping[str, Any], at: float
+) -> Tally:  # fmt: skip
     """What an answer, or a new version of one, changes; and note it."""
-    place = {"video": video, "round": round_number, "sample": payload["sample"]}
+    place = {"video": video, "round": round_number, "sample": payload["sample"], "annotation": payload["annotation"]}
     before = _of_sample(connection, place)
+    _note_work(connection, place, -1)
+    columns = ("video", "round", "sample", "annotation", *_DETAILS)
     connection.execute(
         text(
-            "INSERT INTO answer (video, round, sample, annotation, skipped, clicks)"
-            " VALUES (:video, :round, :sample, :annotation, :skipped, :clicks)"
+            f"INSERT INTO answer ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
             " ON CONFLICT (video, round, sample, annotation)"
-            " DO UPDATE SET skipped = excluded.skipped, clicks = excluded.clicks"
+            f" DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _DETAILS)}"
         ),
-        place
-        | {
-            "annotation": payload["annotation"],
-            "skipped": int(payload.get("skipped", False)),
-            "clicks": payload.get("clicks", {}).get("correcting", 0),
-        },
+        place | _details(payload, at),
     )
+    _note_work(connection, place, 1)
     after = _of_sample(connection, place)
-    return Tally(
-        labeled=after.labeled - before.labeled,
-        skipped=after.skipped - before.skipped,
-        clicks=after.clicks - before.clicks,
+    return Tally(**{n: getattr(after, n) - getattr(before, n) for n in ("labeled", "skipped", "clicks", "pixels")})
+
+
+def _details(payload: Mapping[str, Any], at: float) -> dict[str, object]:
+    clicks, effort = payload.get("clicks") or {}, payload.get("effort") or {}
+    finished = str(payload.get("finished_at") or "")
+    return {
+        "annotator": payload.get("annotator", ""),
+        "day": finished[:10] if _DAY.match(finished) else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d"),
+        "skipped": int(payload.get("skipped", False)),
+        "clicks": clicks.get("correcting", 0),
+        "drawing": clicks.get("drawing", 0),
+        "seconds_ms": int(1000 * payload.get("seconds", 0) + 0.5),
+        "pixels": payload.get("known_pixels", 0),
+        "counted": int("clicks" in effort),
+        "counted_clicks": effort.get("clicks", 0),
+        "counted_ms": int(1000 * effort.get("active_seconds", 0) + 0.5),
+    }
+
+
+def _note_work(connection: Connection, place: Mapping[str, Any], sign: int) -> None:
+    """Add one annotation, as it is now, to the work of its day and annotator, or take it away."""
+    sums = ", ".join(f"{formula} AS {name}" for name, formula in _AS_WORK.items())
+    query = (
+        f"SELECT video, day, annotator, {sums} FROM answer"
+        " WHERE video = :video AND round = :round AND sample = :sample AND annotation = :annotation"
+    )
+    for row in connection.execute(text(query), place).mappings().all():
+        keys = {name: row[name] for name in ("video", "day", "annotator")}
+        _add(connection, "work", keys, {name: sign * row[name] for name in _DONE})
+
+
+def _add(connection: Connection, table: str, keys: Mapping[str, Any], sums: Mapping[str, Any]) -> None:
+    columns = (*keys, *sums)
+    connection.execute(
+        text(
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
+            f" ON CONFLICT ({', '.join(keys)})"
+            f" DO UPDATE SET {', '.join(f'{name} = {table}.{name} + excluded.{name}' for name in sums)}"
+        ),
+        dict(keys) | dict(sums),
     )
 
 
 def _of_sample(connection: Connection, place: Mapping[str, Any]) -> Tally:
     """What all answers to one sample come to."""
     query = (
-        "SELECT COUNT(*), COALESCE(MAX(1 - skipped), 0), COALESCE(SUM(clicks), 0) FROM answer"
+        "SELECT COUNT(*), COALESCE(MAX(1 - skipped), 0), COALESCE(SUM(clicks), 0), COALESCE(MAX(pixels), 0) FROM answer"
         " WHERE video = :video AND round = :round AND sample = :sample"
     )
-    answers, labeled, clicks = connection.execute(text(query), place).one()
-    return Tally(labeled=labeled, skipped=int(answers > 0) - labeled, clicks=clicks)
+    answers, labeled, clicks, pixels = connection.execute(text(query), place).one()
+    return Tally(labeled=labeled, skipped=int(answers > 0) - labeled, clicks=clicks, pixels=pixels)

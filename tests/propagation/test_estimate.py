@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from propagation.estimate import ErrorSums, estimated_miou, expected_confusion
+from propagation.estimate import ErrorSums, estimated_miou, expected_confusion, expected_errors
 
 
 def test_expected_confusion_by_hand():
@@ -45,3 +45,11 @@ def test_a_ratio_from_few_frames_is_not_believed_beyond_twofold(truth, ratio):
     sums = ErrorSums()
     sums.add(torch.tensor([0.9, 0.1])[:, None, None].expand(2, 3, 3), np.full((3, 3), truth, np.uint8))
     assert sums.ratio() == pytest.approx(ratio)
+
+
+def test_expected_errors_are_what_lies_beside_the_diagonal() -> None:
+    confusion = np.array([[60.0, 5.0], [15.0, 20.0]])  # 20 of 100 pixels
+    assert expected_errors(confusion, 1.0) == pytest.approx(0.2)
+    assert expected_errors(confusion, 1.5) == pytest.approx(0.3)
+    assert expected_errors(confusion, 9.0) == 1.0
+    assert expected_errors(np.zeros((2, 2)), 1.0) == 0.0
