@@ -35,11 +35,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """A fact to append; one whose `dedupe` is already in the log is dropped."""
+    """A fact to append; one whose `dedupe` is already in the log is dropped. `round`: None for that of the lease."""
 
     kind: str
     payload: dict[str, Any]
     dedupe: str | None = None
+    round: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +282,7 @@ _FAILURES_IN_A_ROW = """SELECT COUNT(*) FROM event WHERE video = :video AND kind
 
 
 def _append(connection: Connection, video: str | None, round_number: int, new: NewEvent) -> bool:
+    place = round_number if new.round is None else new.round
     done = connection.execute(
         text(
             "INSERT INTO event (at, video, round, kind, payload, dedupe)"
@@ -289,7 +291,7 @@ def _append(connection: Connection, video: str | None, round_number: int, new: N
         {
             "at": time.time(),
             "video": video,
-            "round": round_number,
+            "round": place,
             "kind": new.kind,
             "payload": redacted(json.dumps(new.payload, sort_keys=True)),
             "dedupe": new.dedupe,
@@ -297,7 +299,7 @@ def _append(connection: Connection, video: str | None, round_number: int, new: N
     )
     if done.rowcount != 1:
         return False
-    count(connection, video, round_number, new.kind, new.payload)
+    count(connection, video, place, new.kind, new.payload)
     return True
 
 
