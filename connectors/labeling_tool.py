@@ -31,6 +31,7 @@ class Question:
     model: str = ""  # fingerprint of what made the prediction
     superpixels: Path | None = None  # .npy of the frame's superpixel ids, (height, width) int32; for a superpixel only
     opinions: int = 1  # how many different people are asked
+    note: str = ""  # what the person is told beside the picture, where the tool shows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Answer:
     finished_at: str  # ISO 8601, UTC
     changed_regions: int | None = None
     effort: Effort | None = None  # None where nobody counted
+    verdict: str | None = None  # of a review: accept, correct or reject; None where none was given
     raw: dict[str, Any] = field(default_factory=dict)
 
 

@@ -224,6 +224,7 @@ def _question_to_json(question: Question) -> str:
             "width": question.width,
             "model": question.model,
             "opinions": question.opinions,
+            "note": question.note,
             "superpixels": None if question.superpixels is None else str(question.superpixels),
         }
     )

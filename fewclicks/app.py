@@ -19,6 +19,7 @@ from fewclicks import (
     projects,
     reviewing,
     running,
+    stacking,
     steering,
     tolerating,
     watching,
@@ -57,6 +58,8 @@ for command in (
     labeling.serve,
     doctor.doctor,
     deploying.deploy,
+    stacking.up,
+    stacking.listen,
     demo.demo,
 ):
     app.command("import" if command is importing.import_masks else None)(command)  # a word that Python keeps

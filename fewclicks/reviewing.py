@@ -15,6 +15,9 @@ def review(
     flow_only: Annotated[
         bool, typer.Option("--flow-only", help="Ask no model, only the labels of neighbouring frames: quicker.")
     ] = False,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Ask people in Label Studio to accept, correct or reject those shown.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the whole order as JSON.")] = None,
 ) -> None:
     """Put labels in the order in which they are most likely wrong, and say why.
@@ -28,8 +31,11 @@ def review(
     from rich.table import Table
 
     from fewclicks.progress_bars import progress_bars
+    from flows.context import open_context
     from flows.frame_files import FlowFiles, FrameFiles
+    from flows.review_tasks import ask_by_hand
     from flows.reviewing import video_to_review
+    from flows.tools import label_studio_tool
     from propagation.flow import dis_flow
     from workspace.errors import UserError
     from workspace.facts import Facts
@@ -41,6 +47,10 @@ def review(
     names = config.project.class_names
     side = config.propagation.flow_max_side
     every = []
+    context = None
+    if ask:  # before the long look: is there anybody to ask?
+        reviews = label_studio_tool(layout, config, review=True)
+        context = open_context(layout.root, label_studio_tool(layout, config), reviews=reviews)
     with Facts.open(layout.database_file) as facts:
         rows = [facts.video(video)] if video else facts.videos()
         if not rows:
@@ -65,5 +75,8 @@ def review(
                 if rank <= limit:
                     table.add_row(str(rank), str(frame), f"{suspicion:.1f}", escape(reason))
             Console().print(table)
+            if context is not None:
+                worst = [(int(found.frames[p]), found.reason(p, names)) for p in found.found.order[:limit].tolist()]
+                print(ask_by_hand(context, row.video.id, worst))
     if out is not None:
         write_json(out, every)

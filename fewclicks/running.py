@@ -46,11 +46,13 @@ def run(
     config = layout.config()
     console = Console()
     tool = label_studio_tool(layout, config)
-    context = open_context(layout.root, tool)
+    reviews = label_studio_tool(layout, config, review=True)
+    context = open_context(layout.root, tool, reviews=reviews)
     if not context.facts.videos():
         raise UserError(f"{layout.root} has no videos.", f"Add one with `fewclicks add {folder} VIDEO`.")
     if new_project:
         tool.forget_project()
+        reviews.forget_project()
         for line in ask_again(context):
             console.print(line, highlight=False, markup=False)
     use_embedded(layout.prefect_home)
@@ -138,12 +140,17 @@ def pull(folder: Folder) -> None:
 
     Example: fewclicks pull street
     """
+    from itertools import chain
+
     from flows.asking import pull_early
     from flows.context import open_context
+    from flows.review_tasks import pull_reviews
     from flows.tools import label_studio_tool
     from workspace.layout import Layout
 
     layout = Layout(folder.resolve())
-    context = open_context(layout.root, label_studio_tool(layout, layout.config()))
-    for line in pull_early(context):
+    config = layout.config()
+    reviews = label_studio_tool(layout, config, review=True)
+    context = open_context(layout.root, label_studio_tool(layout, config), reviews=reviews)
+    for line in chain(pull_early(context), pull_reviews(context)):
         print(line)

@@ -70,7 +70,9 @@ def tick(workspace: str) -> dict[str, str]:
 def _open(workspace: str) -> Context:
     redact_logs()  # a worker comes here without passing our command line
     layout = Layout(Path(workspace).resolve())
-    return open_context(layout.root, label_studio_tool(layout, layout.config()), progress_display.get())
+    config = layout.config()
+    reviews = label_studio_tool(layout, config, review=True)
+    return open_context(layout.root, label_studio_tool(layout, config), progress_display.get(), reviews)
 
 
 def _as_task(state: State, step: Step, context: Context, lease: Lease) -> bool:

@@ -13,6 +13,7 @@ from connectors.labeling_tool import Answer, Question
 from flows.context import Context
 from flows.labels import label_payload, labels_from_events
 from flows.people import one_per_person, reliability_of
+from flows.review_tasks import collect_reviews, open_reviews, push_again
 from flows.rounds import IMPORTED_MODEL, asked_in, shown_model
 from flows.superpixel_files import superpixel_file, superpixel_ids
 from quality.agreement import disagreement
@@ -121,11 +122,12 @@ def to_be_judged(context: Context, video: str, round_number: int, answered: Mapp
 def pull(context: Context, lease: Lease) -> bool:
     """Store every answer of the round, then fit; or select again if nobody labeled anything so far."""
     lease.record(collect(context, lease))
+    lease.record(collect_reviews(context, lease)[0])
     labeled = any(event.payload["known_pixels"] for event in context.facts.events(lease.video, "label"))
     found = reliability_of(context.layout.videos, context.facts, lease.video, len(context.config.project.classes))
     events = [NewEvent("reliability", {"annotators": found})] if found else []
     if labeled:
-        lease.commit(State.FITTING, lease.round, events)
+        lease.commit(State.REVIEWING if context.config.review.before_training else State.FITTING, lease.round, events)
     else:
         lease.commit(State.SELECTING, lease.round + 1, events)
     return True
@@ -241,15 +243,22 @@ def ask_again(context: Context) -> Iterator[str]:
         new = context.tool.push(_questions(context, video, lease.round, samples, model), lease.check)
         lease.record([NewEvent("asked_again", {"samples": [sample.key for sample in samples], "new": new})])
         yield f"{lease.video}: {new} sample(s) asked again"
+    for lease in _of_state(context, *State):
+        if open_reviews(context, lease.video):
+            yield f"{lease.video}: {push_again(context, lease)} review(s) asked again"
 
 
 def _waiting(context: Context) -> Iterator[Lease]:
     """The lease of every waiting video that nobody else is working on; given back after each turn."""
+    return _of_state(context, State.WAITING)
+
+
+def _of_state(context: Context, *states: State) -> Iterator[Lease]:
     for row in context.facts.videos():
-        lease = context.facts.claim(row.video.id, context.config.lease.seconds) if row.state is State.WAITING else None
+        lease = context.facts.claim(row.video.id, context.config.lease.seconds) if row.state in states else None
         if lease is not None:
             try:
-                if lease.state is State.WAITING:
+                if lease.state in states:
                     yield lease
             finally:
                 lease.release()

@@ -32,14 +32,17 @@ class Context:
     facts: Facts
     tool: LabelingTool
     show: ShowProgress = field(default=silent)
+    reviews: LabelingTool | None = None  # where labels are looked at again
 
 
-def open_context(root: Path, tool: LabelingTool, show: ShowProgress = silent) -> Context:
+def open_context(
+    root: Path, tool: LabelingTool, show: ShowProgress = silent, reviews: LabelingTool | None = None
+) -> Context:
     require_contrib()
     layout = Layout(root.resolve())
     config = layout.config()
     strategy(config.selection.strategy)  # a misspelled name is told now, not after hours
-    return Context(layout, config, Facts.open(layout.database_file), tool, show)
+    return Context(layout, config, Facts.open(layout.database_file), tool, show, reviews)
 
 
 def beating(context: Context, lease: Lease, what: str) -> Callable[[float], None]:

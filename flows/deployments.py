@@ -8,10 +8,28 @@ from typing import Any
 
 import flows
 from flows.embedded import OFFLINE
-from workspace.errors import UserError
+from workspace.errors import ToolUnavailable, UserError
 from workspace.layout import Layout
 
 PACKAGES = Path(flows.__file__).parents[1]  # where the worker finds our folders
+
+
+def deployment_name(layout: Layout) -> str:
+    return f"{layout.config().project.name}-{layout.root.name}"
+
+
+def wake(layout: Layout) -> None:
+    """Have a worker run the project's `tick` now; ToolUnavailable if the server at PREFECT_API_URL does not take it."""
+    import httpx
+    from prefect.deployments import run_deployment
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    name = f"tick/{deployment_name(layout)}"
+    try:
+        run_deployment(name, timeout=0, as_subflow=False)
+    except (httpx.HTTPError, PrefectHTTPStatusError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ToolUnavailable(f"The Prefect server did not start {name}: {reason}.", "Is it running?") from None
 
 
 def deploy(root: Path, cron: str, pool: str) -> str:
@@ -39,7 +57,7 @@ def deploy(root: Path, cron: str, pool: str) -> str:
         _ensure_pool(pool)
         # an address of the code, not an object: the worker loads the flow in a process of its own
         source: Any = Flow.from_source(source=str(PACKAGES), entrypoint="flows/advance.py:tick")
-        name = f"{project}-{layout.root.name}"
+        name = deployment_name(layout)
         source.deploy(
             name=name,
             work_pool_name=pool,
@@ -59,6 +77,11 @@ def deploy(root: Path, cron: str, pool: str) -> str:
             f"The Prefect server at {address} did not take the deployment: {reason}.", "Is it running?"
         ) from None
     return f"tick/{name}"
+
+
+def check_schedule(cron: str) -> None:
+    """UserError if this is no cron schedule."""
+    _schedule(cron)
 
 
 def _schedule(cron: str) -> Any:

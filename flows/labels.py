@@ -47,7 +47,13 @@ def latest_versions(events: Iterable[Event]) -> list[Event]:
 
 
 def labels_from_events(events: Iterable[Event]) -> list[Label]:
-    """The labels that count: of an annotation that was corrected, the last version only."""
+    """The labels that count: of an annotation that was corrected the last version, and none that a review replaced."""
+    latest = latest_versions(events)
+    replaced = {
+        (event.round, event.payload["sample"], annotation)
+        for event in latest
+        for annotation in event.payload.get("review", {}).get("replaces", ())
+    }
     return [
         Label(
             sample=Sample.parse(event.payload["sample"]),
@@ -59,7 +65,8 @@ def labels_from_events(events: Iterable[Event]) -> list[Label]:
             seconds=event.payload["seconds"],
             known_pixels=event.payload["known_pixels"],
         )
-        for event in latest_versions(events)
+        for event in latest
+        if (event.round, event.payload["sample"], event.payload["annotation"]) not in replaced
     ]
 
 
@@ -115,6 +122,10 @@ class LabelSet(Mapping[int, MaskArray]):
                 self._recent.popitem(last=False)
         self._recent.move_to_end(frame)
         return self._recent[frame]
+
+    def of_frame(self, frame: int) -> list[Label]:
+        """The labels that a frame's mask is made of."""
+        return [label for _, labels in sorted(self._of_frame[frame].items()) for label in labels]
 
     @property
     def files(self) -> list[tuple[int, str, str]]:

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
-from flows import asking, choosing, learning
+from flows import asking, choosing, learning, review_tasks
 from flows.context import Context
 from flows.rounds import asked_in, stop_reason
 from workspace.errors import LeaseLost, ToolUnavailable, UserError
@@ -25,13 +25,14 @@ STEPS: Mapping[State, Step] = {
     State.PUSHING: asking.push,
     State.WAITING: asking.wait,
     State.PULLING: asking.pull,
+    State.REVIEWING: review_tasks.review,
     State.FITTING: learning.fit,
     State.PROPAGATING: learning.propagate,
     State.DONE: choosing.reopen,
 }
 
 
-_SPEAKING = {State.PUSHING, State.WAITING, State.PULLING}
+_SPEAKING = {State.PUSHING, State.WAITING, State.PULLING, State.REVIEWING}
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
@@ -102,6 +103,8 @@ def has_work(context: Context, row: VideoState) -> bool:
         return False
     if row.state is State.DONE:
         return stop_reason(context.facts, row.video, row.round, context.config.stopping) is None
+    if row.state is State.REVIEWING:
+        return review_tasks.has_news(context, row.video.id, row.round)
     if row.state is not State.WAITING:
         return True
     samples = {question_key(row.video.id, row.round, s): s for s in asked_in(context.facts, row.video.id, row.round)}

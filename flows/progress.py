@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flows.labels import is_imported, latest_versions
+from flows.review_tasks import open_reviews
 from flows.rounds import asked_in, estimated_miou_of
 from workspace.facts import Facts, VideoState
 from workspace.sample import question_key
@@ -80,6 +81,10 @@ def waiting_for(context: Context, row: VideoState) -> str:
     if row.state is State.DONE:
         done = context.facts.last_event(row.video.id, "done")
         return f"{row.video.id}: done, {done.payload['reason'] if done else ''}. `fewclicks export` writes the masks."
+    if row.state is State.REVIEWING and context.reviews is not None:
+        waiting = [item.key(row.video.id) for item in open_reviews(context, row.video.id)]
+        where = context.reviews.link(waiting)
+        return f"{row.video.id}: round {row.round}, waiting for {len(waiting)} review(s): {where}"
     if row.state is not State.WAITING:
         return f"{row.video.id}: {row.state.value} (another process is at it)"
     keys = [question_key(row.video.id, row.round, s) for s in asked_in(context.facts, row.video.id, row.round)]

@@ -33,7 +33,8 @@ def label_studio_address(layout: Layout, config: Config) -> tuple[str, str]:
     )
 
 
-def label_studio_tool(layout: Layout, config: Config) -> LabelStudioTool:
+def label_studio_tool(layout: Layout, config: Config, review: bool = False) -> LabelStudioTool:
+    """The tool that asks for labels, or with `review` the one in which they are looked at again."""
     url, token = label_studio_address(layout, config)
     server = running_server(layout.root)
     root = config.label_studio.files_root
@@ -49,6 +50,8 @@ def label_studio_tool(layout: Layout, config: Config) -> LabelStudioTool:
         tile_patches=config.label_studio.tile_patches,
         people_url=None if server is None or server.url != url else server.people_url,
         effort_file=layout.effort_file,
+        storage=config.label_studio.storage,
+        review=review,
     )
 
 

@@ -89,6 +89,8 @@ def make_label_studio_tool(label_studio_server: LabelStudioServer) -> Callable[.
         batch: int = 100,
         tiles: int = 20,
         tile_patches: bool = False,
+        storage: str | None = None,
+        review: bool = False,
     ) -> LabelStudioTool:
         root = label_studio_server.workspace_root
         return LabelStudioTool(
@@ -103,6 +105,8 @@ def make_label_studio_tool(label_studio_server: LabelStudioServer) -> Callable[.
             batch=batch,
             tiles=tiles,
             tile_patches=tile_patches,
+            storage=storage,
+            review=review,
         )
 
     return make

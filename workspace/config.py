@@ -15,6 +15,7 @@ from workspace.errors import UserError
 from workspace.mask import MAX_CLASSES
 
 PositiveInt = Annotated[int, Field(gt=0)]
+_BUCKET = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?$"
 _GRANULARITY = r"^(frame|superpixel|mixed|patch:[1-9]\d{0,4}(x[1-9]\d{0,4})?)$"
 
 
@@ -77,6 +78,11 @@ class LabelingConfig(Section):
     extra_opinions: Annotated[int, Field(ge=0, le=5)] = 1  # more of them, one by one, where people disagree
     max_disagreement: Annotated[float, Field(ge=0, le=1)] = 0.1  # share of the pixels labeled
     consolidation: Literal["reliability", "majority"] = "reliability"
+
+
+class ReviewConfig(Section):
+    before_training: bool = False  # suspicious labels are looked at again before anything learns from them
+    samples: PositiveInt = 2  # frames per round, at most
 
 
 class StoppingConfig(Section):
@@ -145,6 +151,7 @@ class LabelStudioConfig(Section):
     url: str | None = None  # null: the server that `fewclicks serve` started
     api_key_file: str | None = None  # mode 600; the environment variable LABEL_STUDIO_API_KEY comes first
     files_root: str | None = None  # LOCAL_FILES_DOCUMENT_ROOT of that server; null: the workspace folder
+    storage: Annotated[str, Field(pattern=_BUCKET)] | None = None  # s3://bucket/prefix for the pictures; null: files
     tiles: Annotated[int, Field(ge=1, le=60)] = 20  # superpixels per task
     tile_patches: bool = False  # ask for one class per patch in tiles too, and to draw only those of several
     count_clicks: bool = False  # `fewclicks serve` counts clicks and active seconds, through a proxy of its own
@@ -160,6 +167,7 @@ class Config(Section):
     frames: FramesConfig = FramesConfig()
     selection: SelectionConfig = SelectionConfig()
     labeling: LabelingConfig = LabelingConfig()
+    review: ReviewConfig = ReviewConfig()
     stopping: StoppingConfig = StoppingConfig()
     segmenter: SegmenterConfig = SegmenterConfig()
     propagation: PropagationConfig = PropagationConfig()

@@ -35,11 +35,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """A fact to append; one whose `dedupe` is already in the log is dropped."""
+    """A fact to append; one whose `dedupe` is already in the log is dropped. `round`: None for that of the lease."""
 
     kind: str
     payload: dict[str, Any]
     dedupe: str | None = None
+    round: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +326,7 @@ _FAILURES_IN_A_ROW = """SELECT COUNT(*) FROM event WHERE video = :video AND kind
 
 def _append(connection: Connection, video: str | None, round_number: int, new: NewEvent) -> bool:
     at = time.time()
+    place = round_number if new.round is None else new.round
     done = connection.execute(
         text(
             "INSERT INTO event (at, video, round, kind, payload, dedupe)"
@@ -333,7 +335,7 @@ def _append(connection: Connection, video: str | None, round_number: int, new: N
         {
             "at": at,
             "video": video,
-            "round": round_number,
+            "round": place,
             "kind": new.kind,
             "payload": redacted(json.dumps(new.payload, sort_keys=True)),
             "dedupe": new.dedupe,
@@ -341,7 +343,7 @@ def _append(connection: Connection, video: str | None, round_number: int, new: N
     )
     if done.rowcount != 1:
         return False
-    count(connection, video, round_number, new.kind, new.payload, at)
+    count(connection, video, place, new.kind, new.payload, at)
     return True
 
 

@@ -11,6 +11,7 @@ class State(StrEnum):
     PUSHING = "pushing"
     WAITING = "waiting"
     PULLING = "pulling"
+    REVIEWING = "reviewing"
     FITTING = "fitting"
     PROPAGATING = "propagating"
     DONE = "done"
@@ -24,7 +25,8 @@ MOVES: dict[State, frozenset[State]] = {
     State.SELECTING: frozenset({State.PUSHING, State.DONE}),
     State.PUSHING: frozenset({State.WAITING}),
     State.WAITING: frozenset({State.PULLING}),
-    State.PULLING: frozenset({State.FITTING, State.SELECTING, State.DONE}),
+    State.PULLING: frozenset({State.REVIEWING, State.FITTING, State.SELECTING, State.DONE}),
+    State.REVIEWING: frozenset({State.FITTING}),
     State.FITTING: frozenset({State.PROPAGATING}),
     State.PROPAGATING: frozenset({State.SELECTING, State.DONE}),
     State.DONE: frozenset({State.SELECTING}),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -80,7 +82,7 @@ class LabelStudioAnnotator:
         shown = (task.get("predictions") or [None])[0]
         predicted = None if shown is None else shown["result"]
         answering = self._choices if TILES in task["data"] else self._regions
-        result = answering(client, task["data"], predicted, annotator)
+        result = answering(client, task, predicted, annotator)
         fields: dict[str, Any] = {"lead_time": round(time.monotonic() - began, 3)}
         if self._person is not None:
             fields["completed_by"] = self._person
@@ -92,11 +94,11 @@ class LabelStudioAnnotator:
             client.annotations.create(id=task["id"], result=result, **fields)
 
     def _regions(
-        self, client: Any, data: dict[str, Any], predicted: Any, annotator: Callable[[Question], MaskArray | None]
+        self, client: Any, task: dict[str, Any], predicted: Any, annotator: Callable[[Question], MaskArray | None]
     ) -> list[dict[str, Any]] | None:
         """What is painted; None if the question is skipped."""
-        excerpt = excerpt_of_data(data)
-        self._load_image(client, excerpt.image)
+        excerpt = excerpt_of_data(task["data"])
+        self._load_image(client, task, excerpt.image)
         height, width = excerpt.inside.shape
         shown = None
         if predicted is not None:
@@ -106,14 +108,14 @@ class LabelStudioAnnotator:
         return None if mask is None else corrected_regions(shown, excerpt.cut(mask), self._labels, self._background)
 
     def _choices(
-        self, client: Any, data: dict[str, Any], predicted: Any, annotator: Callable[[Question], MaskArray | None]
+        self, client: Any, task: dict[str, Any], predicted: Any, annotator: Callable[[Question], MaskArray | None]
     ) -> list[dict[str, Any]]:
         """What is chosen for each tile: "can't tell" where the question is skipped or nothing is said about it."""
         before = tile_answers(predicted, self._options)
         result = []
-        for index, part in enumerate(data[TILES]):
+        for index, part in enumerate(task["data"][TILES]):
             tile = tile_of_data(part)
-            self._load_image(client, tile.excerpt.image)
+            self._load_image(client, task, tile.excerpt.image)
             shown = tile.excerpt.placed(tile.shown)
             with _question(tile.excerpt, None if tile.predicted is None else shown) as question:
                 mask = annotator(question)
@@ -123,14 +125,17 @@ class LabelStudioAnnotator:
             result.append(tile_choice(index, self._options[answer], origin))
         return result
 
-    def _load_image(self, client: Any, address: str) -> None:
+    def _load_image(self, client: Any, task: dict[str, Any], address: str) -> None:
+        if address.startswith("s3://"):  # a browser is given this address instead, and sent on by it
+            coded = base64.urlsafe_b64encode(address.encode()).decode()
+            address = f"/tasks/{task['id']}/resolve/?fileuri={quote(coded)}"
         wrapper = client._client_wrapper
         http: httpx.Client = wrapper.httpx_client.httpx_client
         response = http.get(self.url + address, headers=wrapper.get_headers())
         if response.status_code != 200 or not response.headers.get("content-type", "").startswith("image/"):
             raise UserError(
                 f"Label Studio does not deliver {address} ({response.status_code}).",
-                "The folder needs a local storage row, under the server's LOCAL_FILES_DOCUMENT_ROOT.",
+                "Its folder needs a local storage row under LOCAL_FILES_DOCUMENT_ROOT, a bucket one of type S3.",
             )
 
 

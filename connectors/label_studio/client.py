@@ -24,6 +24,7 @@ _ANNOTATION_FIELDS = (
     "completed_by,result,was_cancelled,lead_time,created_at,updated_at,draft_created_at,ground_truth,last_action,"
     "parent_prediction,parent_annotation,updated_by"
 )
+_ANNOTATED = {"filter": "filter:tasks:annotations_ids", "operator": "greater", "type": "Number", "value": 0}
 _ACCESS_HINT = (
     "Copy one from Label Studio, Account & Settings > Access Token (personal or legacy), into the environment variable"
     " LABEL_STUDIO_API_KEY or the file named by label_studio.api_key_file."
@@ -34,7 +35,8 @@ _ACCESS_HINT = (
 class TaskRow:
     """One line of a task listing. `finished`: there is an annotation; a skipped one counts, a draft does not.
 
-    `annotators`: ids of the different people who have answered;  `overlap`: how many are asked.
+    `annotators`: ids of the different people who have answered;  `overlap`: how many are asked
+    `updated_at`: when it or its annotations last changed, as the server writes it
     """
 
     id: int
@@ -42,6 +44,7 @@ class TaskRow:
     finished: bool
     annotators: tuple[int, ...] = ()
     overlap: int = 1
+    updated_at: str = ""
 
 
 @contextmanager
@@ -124,16 +127,21 @@ def project_or_none(client: Any, project: int) -> Any | None:
         raise
 
 
-def list_tasks(client: Any, project: int, key_contains: str | None = None) -> list[TaskRow]:
+def list_tasks(client: Any, project: int, key_contains: str | None = None, since: str | None = None) -> list[TaskRow]:
     """Every task of a project by ascending id; with `key_contains` only those whose fewclicks_key contains it.
 
+    since: only those that changed then or later, YYYY-MM-DDTHH:MM:SS.ffffffZ
     A deleted project has no tasks; ask `project_or_none` where that matters.
     """
     # `review` makes the server count the people by their annotations: the counters on a task (total_annotations) have
     # been seen to stay at 0. `include` halves the time, which goes into columns that nobody reads.
-    columns = "id,data,overlap,annotators,total_annotations,cancelled_annotations"
+    columns = "id,data,overlap,annotators,total_annotations,cancelled_annotations,updated_at"
     options = {"review": "true", "include": columns}
-    return [_task_row(task) for task in _listing(client, project, PAGE, options, _key_filter(key_contains))]
+    filters = _key_filter(key_contains)
+    if since is not None:
+        changed = {"filter": "filter:tasks:updated_at", "operator": "greater_or_equal", "type": "Datetime"}
+        filters.append({**changed, "value": since})
+    return [_task_row(task) for task in _listing(client, project, PAGE, options, filters)]
 
 
 def annotated_tasks(client: Any, project: int, key_contains: str | None = None) -> Iterator[dict[str, Any]]:
@@ -141,8 +149,7 @@ def annotated_tasks(client: Any, project: int, key_contains: str | None = None) 
 
     `completed_by` of an annotation is a user's id here. Some pages at a time lie in memory, never all.
     """
-    annotated = {"filter": "filter:tasks:annotations_ids", "operator": "greater", "type": "Number", "value": 0}
-    filters = [*_key_filter(key_contains), annotated]
+    filters = [*_key_filter(key_contains), _ANNOTATED]
     # without `include` the server also makes summaries of what stands beside them; the names go for annotations too
     options = {"fields": "all", "include": f"id,data,annotations,predictions,{_ANNOTATION_FIELDS}"}
     return _listing(client, project, DETAIL_PAGE, options, filters)
@@ -158,9 +165,10 @@ def tasks_answered_with(client: Any, project: int, text: str, key_contains: str 
     return [int(task["id"]) for task in rows]
 
 
-def count_tasks(client: Any, project: int, key_contains: str | None = None) -> int:
-    """How many tasks `list_tasks` would list; costs one small request."""
-    query = {"filters": {"conjunction": "and", "items": _key_filter(key_contains)}}
+def count_tasks(client: Any, project: int, key_contains: str | None = None, answered: bool = False) -> int:
+    """How many tasks `list_tasks` would list, or of these how many have an annotation; costs one small request."""
+    filters = [*_key_filter(key_contains), *([_ANNOTATED] if answered else [])]
+    query = {"filters": {"conjunction": "and", "items": filters}}
     options = {"review": "true", "include": "id", "page_size": 1}
     asked = {"project": project, "query": json.dumps(query), **options}
     return int(request(client, "GET", "api/tasks/", params=asked)["total"])
@@ -170,7 +178,12 @@ def _task_row(task: dict[str, Any]) -> TaskRow:
     people = tuple(int(person) for person in task.get("annotators") or [])
     counted = (task.get("total_annotations") or 0) + (task.get("cancelled_annotations") or 0)
     return TaskRow(
-        int(task["id"]), dict(task.get("data") or {}), bool(people or counted), people, int(task.get("overlap") or 1)
+        int(task["id"]),
+        dict(task.get("data") or {}),
+        bool(people or counted),
+        people,
+        int(task.get("overlap") or 1),
+        str(task.get("updated_at") or ""),
     )
 
 
@@ -233,7 +246,8 @@ def task_or_none(client: Any, task: int) -> dict[str, Any] | None:
     from label_studio_sdk.core.api_error import ApiError
 
     try:
-        detail = client.tasks.get(str(task)).model_dump(mode="json")
+        # addresses in a bucket stay as they are: resolved they would be of this task, and for a browser only
+        detail = request(client, "GET", f"api/tasks/{task}/", params={"resolve_uri": "false"})
     except ApiError as error:
         if error.status_code == 404:
             return None

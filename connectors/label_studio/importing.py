@@ -6,8 +6,9 @@ import json
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -23,7 +24,10 @@ _MANY_PREFIXES = 8
 
 
 class Importing:
-    """The tasks of one push.
+    """The tasks of one push; a context manager.
+
+    One import request is under way while the tasks of the next are made: making their JSON takes about as long as the
+    server takes to store them.
 
     What is there already is listed once per video and round, not once per batch, and not at all where a count says that
     there is nothing; so 10,000 tasks cost hardly more than their import. A count at the end tells whether another
@@ -48,7 +52,16 @@ class Importing:
         self._new: dict[str, int] = {}  # key -> opinions, added by us
         self._waiting: list[tuple[str, bytes]] = []  # key, JSON of the task
         self._waiting_bytes = 0
+        self._sender = ThreadPoolExecutor(1, thread_name_prefix="import")
+        self._sent: Future[None] | None = None  # the request that is under way,
+        self._sending: list[tuple[str, bytes]] = []  # and what is in it
         self.served: set[Path] = set()  # folders that the server is known to deliver
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sender.shutdown()  # waits for what is under way: the connection is closed next
 
     @property
     def added(self) -> int:
@@ -81,6 +94,7 @@ class Importing:
     def finish(self) -> None:
         """What waits is imported; surplus copies, which another process pushed meanwhile, go; opinions are set."""
         self._flush()
+        self._settle()
         unusual = {key: opinions for key, opinions in self._new.items() if opinions != self._usual}
         for prefix in self._prefixes if self._new else ():
             known = sum(_matches(key, prefix) for key in (*self._rows, *self._new))
@@ -90,21 +104,33 @@ class Importing:
                         self._ask_exactly(rows, unusual[key])
 
     def _flush(self) -> None:
-        """Send what waits; a server in trouble is waited for, and then only what did not arrive is sent again."""
+        """Begin to send what waits, once the request before it is through."""
+        self._settle()
+        if not self._waiting:
+            return
+        self._sending, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        self._before_write()
+        self._sent = self._sender.submit(self._import, self._sending)
+
+    def _settle(self) -> None:
+        """Wait for the request under way; a server in trouble is waited for, and then what did not arrive is sent."""
         from label_studio_sdk.core.api_error import ApiError
 
-        left, attempts = self._waiting, 0
+        sent, self._sent = self._sent, None
+        left, attempts = self._sending, 0
         while left:
             try:
-                if attempts:
-                    arrived = self._arrived({key for key, _ in left})
-                    left = [(key, body) for key, body in left if key not in arrived]
+                if sent is not None:
+                    sent.result()
+                    break
+                arrived = self._arrived({key for key, _ in left})
+                left = [(key, body) for key, body in left if key not in arrived]
                 if left:
                     self._before_write()
-                    body = b"[" + b",".join(body for _, body in left) + b"]"
-                    request(self._client, "POST", f"api/projects/{self.project}/import", body)
+                    self._import(left)
                 break
             except (ApiError, httpx.TransportError) as error:
+                sent = None
                 status = getattr(error, "status_code", None) or 503
                 if attempts == len(PAUSES_S) or status < 500:
                     raise
@@ -112,13 +138,18 @@ class Importing:
                 log.warning("An import of %d tasks met a server in trouble; looking again in %g s.", len(left), pause)
                 time.sleep(pause)
                 attempts += 1
-        self._waiting, self._waiting_bytes = [], 0
+        self._sending = []
+
+    def _import(self, tasks: Sequence[tuple[str, bytes]]) -> None:
+        body = b"[" + b",".join(body for _, body in tasks) + b"]"
+        request(self._client, "POST", f"api/projects/{self.project}/import", body)
 
     def _look(self, prefix: str | None) -> None:
         if prefix in self._prefixes or None in self._prefixes:
             return
         if len(self._prefixes) >= _MANY_PREFIXES:
             prefix = None
+        self._settle()
         self._prefixes.add(prefix)
         if count_tasks(self._client, self.project, prefix):
             self._rows |= self._listed(prefix)

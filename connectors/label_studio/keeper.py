@@ -1,4 +1,7 @@
-"""Runs one program for as long as its parent lives: `python keeper.py PROGRAM ARGUMENT...`, standard library only.
+"""Runs one program for as long as its parent lives: `python keeper.py [--group] PROGRAM ARGUMENT...`.
+
+Standard library only. With `--group` everything that the program has started and left behind is ended too: all of the
+process group, which the keeper must lead.
 
 Standard input is a pipe that only the parent holds open. When the parent ends, however it ends, the pipe closes and the
 program is stopped. A death signal on the program itself covers the keeper's own sudden death. (A death signal from the
@@ -14,6 +17,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 
 PATIENCE_S = 10.0
 _PR_SET_PDEATHSIG = 1
@@ -53,5 +57,37 @@ def _stop(program: subprocess.Popen[bytes]) -> int:
         return program.wait()
 
 
+def end_group() -> None:
+    """Ends all other processes of our group: asked first, killed after `PATIENCE_S`. Does nothing elsewhere."""
+    if os.getpgrp() != os.getpid():
+        return
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)
+    deadline = time.monotonic() + PATIENCE_S
+    while others := _group():
+        if time.monotonic() > deadline:
+            for other in others:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(other, signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def _group() -> list[int]:
+    """The other living processes of our group. (Where there is no /proc nothing is found.)"""
+    found = []
+    for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        if entry.isdigit() and int(entry) != os.getpid():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                with open(f"/proc/{entry}/stat", "rb") as stat:
+                    state, _, group = stat.read().rpartition(b")")[2].split()[:3]
+                if int(group) == os.getpid() and state != b"Z":
+                    found.append(int(entry))
+    return found
+
+
 if __name__ == "__main__":
-    sys.exit(keep(sys.argv[1:]))
+    whole = sys.argv[1:2] == ["--group"]
+    code = keep(sys.argv[2 if whole else 1 :])
+    if whole:
+        end_group()
+    sys.exit(code)

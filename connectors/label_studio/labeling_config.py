@@ -12,6 +12,7 @@ from workspace.config import ClassConfig
 
 IMAGE, BRUSH, POLYGON = "image", "brush", "polygon"
 TILE_IMAGE, TILE_CHOICE = "tile", "choice"  # followed by the tile's index
+VERDICT, VERDICTS = "verdict", ("accept", "correct", "reject")
 SEVERAL_TEXT, CANNOT_TELL_TEXT = "more than one class", "can't tell"
 TILE_SIDE_PX, NARROW_SIDE_PX, SINGLE_SIDE_PX, TILE_HEIGHT_PX = 150, 120, 560, 210
 ONE_COLUMN = 12  # choices on a tile below each other; more are in two columns
@@ -61,6 +62,20 @@ def labeling_config(classes: Sequence[ClassConfig]) -> str:
             label = ET.SubElement(labels, "Label", value=text, background=color)
             if tag == "BrushLabels" and k < len(HOTKEYS):
                 label.set("hotkey", HOTKEYS[k])
+    return ET.tostring(view, encoding="unicode")
+
+
+def review_config(classes: Sequence[ClassConfig]) -> str:
+    """The XML of a project in which labels are judged: why this one is asked about, a verdict, and what paints."""
+    view = ET.fromstring(labeling_config(classes))  # noqa: S314 - made here
+    told = ET.Element("Header", value="$note", size="5")
+    verdict = ET.Element(
+        "Choices", name=VERDICT, toName=IMAGE, choice="single-radio", showInLine="true", required="true"
+    )
+    for name in VERDICTS:
+        ET.SubElement(verdict, "Choice", value=name)
+    view.insert(0, told)
+    view.insert(1, verdict)
     return ET.tostring(view, encoding="unicode")
 
 

@@ -8,12 +8,14 @@ from typing import Any
 
 from connectors.label_studio.annotated import annotator_name
 from connectors.label_studio.excerpts import Excerpt, excerpt_of_data
+from connectors.label_studio.labeling_config import VERDICT, VERDICTS
 from connectors.label_studio.regions import prediction_regions, read_result
 from connectors.labeling_tool import Answer, Effort
 from workspace.mask import MaskArray
 
 log = logging.getLogger(__name__)
 
+NOTE = "note"  # of a task's data: what its person is told
 MODEL_VERSION = "fewclicks"  # one for all: a project pre-fills annotations from one version only
 
 
@@ -42,7 +44,7 @@ def painted_answer(
     A region that cannot be read is left out and logged. A task whose data somebody has broken counts as skipped.
     """
     skipped = bool(annotation.get("was_cancelled"))
-    mask, changed = None, None
+    mask, changed, verdict = None, None, None
     if not skipped:
         try:
             excerpt = excerpt_of_data(task.get("data"))
@@ -52,7 +54,8 @@ def painted_answer(
         else:
             predicted = _prediction_result(task, annotation.get("parent_prediction"))
             height, width = excerpt.inside.shape
-            reading = read_result(annotation.get("result"), predicted, height, width, ids, background)
+            verdict, painted = without_verdict(annotation.get("result"))
+            reading = read_result(painted, predicted, height, width, ids, background)
             mask, changed = excerpt.placed(reading.mask), reading.changed_regions
             if reading.problems:
                 log.warning("Parts of %s, annotation %s, were left out: %s", where, annotation["id"], reading.problems)
@@ -66,8 +69,19 @@ def painted_answer(
         finished_at=str(annotation.get("updated_at") or annotation.get("created_at") or ""),
         changed_regions=changed,
         effort=effort,
+        verdict=verdict,
         raw={**annotation, "task": task["id"]},
     )
+
+
+def without_verdict(result: Any) -> tuple[str | None, Any]:
+    """Which verdict of a review was chosen, None if none was, and the rest of a result."""
+    if not isinstance(result, list):
+        return None, result
+    mine = [region for region in result if isinstance(region, dict) and region.get("from_name") == VERDICT]
+    chosen = [region["value"].get("choices") for region in mine if isinstance(region.get("value"), dict)]
+    told = [names[0] for names in chosen if isinstance(names, list) and len(names) == 1 and names[0] in VERDICTS]
+    return (told[-1] if told else None), [region for region in result if region not in mine]
 
 
 def _prediction_result(task: Mapping[str, Any], parent: Any) -> Any:

@@ -23,13 +23,15 @@ def find_tile_tasks(
     keys: Collection[str] | None,
     prefixes: Sequence[str | None],
     before_write: Callable[[], None] = lambda: None,
+    listing: Callable[[Any, int, str | None], list[TaskRow]] = list_tasks,
 ) -> list[TaskRow]:
     """The tasks with a tile of any of these keys (of any at all), by ascending id. `prefixes`: as in `list_tasks`.
 
+    listing: client, project and prefix to rows
     An unanswered task all of whose keys stand in others, older or answered, is a surplus copy and is deleted; it is
     looked at once more just before: one that somebody works on or has answered meanwhile stays.
     """
-    found = {row.id: row for prefix in prefixes for row in list_tasks(client, project, prefix)}
+    found = {row.id: row for prefix in prefixes for row in listing(client, project, prefix)}
     wanted = None if keys is None else frozenset(keys)
     rows = [row for _, row in sorted(found.items()) if _has_tile_of(row, wanted)]
     covered = {key for row in rows if row.finished for key in tile_keys(row.data)}

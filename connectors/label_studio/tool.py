@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -12,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from connectors.label_studio.annotated import Asked, read_annotations
+from connectors.label_studio.bucket_files import BucketFiles
 from connectors.label_studio.client import TaskRow, connected, list_tasks, project_or_none
 from connectors.label_studio.effort import Efforts
 from connectors.label_studio.excerpts import Excerpt
 from connectors.label_studio.importing import Importing, prefixes_of, rows_by_key
-from connectors.label_studio.labeling_config import class_ids, label_texts, labeling_config, tiles_config
+from connectors.label_studio.labeling_config import class_ids, label_texts, labeling_config, review_config, tiles_config
+from connectors.label_studio.listings import Listings
 from connectors.label_studio.local_files import LocalFiles
-from connectors.label_studio.painted import MODEL_VERSION, painted_answer, painting_task
+from connectors.label_studio.painted import MODEL_VERSION, NOTE, painted_answer, painting_task
 from connectors.label_studio.pictures import Pictures
 from connectors.label_studio.project import NEW_PROJECT_HINT, find_or_create_project, find_project, load_record
 from connectors.label_studio.tile_importing import TileImporting
@@ -62,6 +65,8 @@ class LabelStudioTool(LabelingTool):
     classes          labels and colours; `background` (a class name) is what unpainted pixels get at pull
     files_root       LOCAL_FILES_DOCUMENT_ROOT of the server; the images lie under it
     workspace_root   images are served from its first-level folders
+    review           labels are shown to be accepted, corrected or rejected, in a project of its own
+    storage          s3://bucket/prefix to serve them from there; then files_root does not matter
     project_file     remembers the project; default workspace_root/label-studio-project.json, for tiles -tiles.json
     batch            most tasks in one import request
     tiles            how many superpixels go into one task
@@ -91,6 +96,8 @@ class LabelStudioTool(LabelingTool):
         tile_patches: bool = False,
         people_url: str | None = None,
         effort_file: Path | None = None,
+        storage: str | None = None,
+        review: bool = False,
     ) -> None:
         names = [c.name for c in classes]
         self.url = url.rstrip("/")
@@ -100,14 +107,20 @@ class LabelStudioTool(LabelingTool):
         self._background = None if background is None else names.index(background)
         self._options = tile_options(names)
         file = self._project_file = project_file or workspace_root / "label-studio-project.json"
-        self._painting = Desk(file, title, labeling_config(classes))
+        if review:  # a project of its own, in which labels are judged
+            file = self._project_file = file.with_stem(f"{file.stem}-review")
+            title = f"{title[:41]} (review)"
+        self._painting = Desk(file, title, review_config(classes) if review else labeling_config(classes))
         # titles have room for 50 characters
         tiles_title = f"{title[:42]} (tiles)"
         self._choosing = Desk(file.with_stem(f"{file.stem}-tiles"), tiles_title, tiles_config(classes, tiles))
         self._batch = batch
         self._tiles = tiles
         self._chosen = {Granularity.SUPERPIXEL} | ({Granularity.PATCH} if tile_patches else set())
-        self._files = LocalFiles(files_root, workspace_root)
+        self._listings = Listings(file.with_name(f".{file.stem}-seen"), self.url)
+        self._files: LocalFiles | BucketFiles = (
+            LocalFiles(files_root, workspace_root) if storage is None else BucketFiles(storage, workspace_root)
+        )
         self._pictures = Pictures(workspace_root.resolve(), self._files.address)
         self._people_url = (people_url or url).rstrip("/")
         self._effort_file = effort_file
@@ -121,7 +134,7 @@ class LabelStudioTool(LabelingTool):
         first = next(waiting, None)
         if first is None:
             return 0
-        with connected(self.url, self._api_key) as client:
+        with connected(self.url, self._api_key) as client, ExitStack() as stack:
             painting: Importing | None = None
             choosing: TileImporting | None = None
             new = 0
@@ -132,11 +145,13 @@ class LabelStudioTool(LabelingTool):
                 if in_tiles:
                     if choosing is None:
                         importing = self._importing(client, self._choosing, opinions, before_write)
+                        stack.enter_context(importing)
                         choosing = TileImporting(client, importing, self._tiles, self._options, before_write)
                     if not self._ask_to_choose(client, choosing, question, before_write):
                         continue
                 if painting is None:
                     painting = self._importing(client, self._painting, opinions, before_write)
+                    stack.enter_context(painting)
                 if in_tiles and choosing is not None:
                     opinions = self._painters_of(client, choosing, painting, question)
                 if opinions > 0:
@@ -157,12 +172,15 @@ class LabelStudioTool(LabelingTool):
             choosing, painting = self._known_projects(client)
             tiles: dict[str, list[TaskRow]] = {}
             if choosing is not None:
-                rows = find_tile_tasks(client, choosing, wanted, prefixes_of(wanted))
+                rows = find_tile_tasks(client, choosing, wanted, prefixes_of(wanted), listing=self._listings.rows)
                 tiles = rows_by_tile(rows)
                 finer = self._finer(client, choosing, rows, wanted)
                 if finer:
                     painting = self._ask_finer(client, painting, finer)
-            painted = {} if painting is None else self._tasks_by_key(client, painting, wanted)
+            painted = {}
+            if painting is not None:
+                rows = [row for prefix in prefixes_of(wanted) for row in self._listings.rows(client, painting, prefix)]
+                painted = rows_by_key(client, rows, wanted, _go_on)
             found = wanted & (tiles.keys() | painted.keys())
             # the listing of a project that was deleted meanwhile looks empty: that must not read as "all gone"
             if found < wanted and any(
@@ -281,7 +299,8 @@ class LabelStudioTool(LabelingTool):
 
     def _task(self, question: Question) -> dict[str, Any]:
         excerpt = self._pictures.excerpt(question, tile=False)
-        return self._task_of(excerpt, _prediction(question, excerpt))
+        task = self._task_of(excerpt, _prediction(question, excerpt))
+        return {**task, "data": task["data"] | {NOTE: question.note}} if question.note else task
 
     def _task_of(self, excerpt: Excerpt, shown: MaskArray | None) -> dict[str, Any]:
         return painting_task(excerpt, shown, self._labels, self._background)
@@ -333,15 +352,16 @@ class LabelStudioTool(LabelingTool):
         else:
             usual = int(client.projects.get(painting).maximum_annotations or 1)
             importing = Importing(client, painting, usual, _go_on, self._batch)
-        for key, finer in several.items():
-            opinions = finer.painters_wanted(importing.people(key))
-            if importing.is_missing(key, opinions):
-                tile = finer.tile
-                excerpt = self._to_paint(tile)
-                shown = None if tile.predicted is None else excerpt.cut(tile.excerpt.placed(tile.shown))
-                self._files.serve(client, importing, excerpt.image, _go_on)
-                importing.add(key, opinions, self._task_of(excerpt, shown))
-        importing.finish()
+        with importing:
+            for key, finer in several.items():
+                opinions = finer.painters_wanted(importing.people(key))
+                if importing.is_missing(key, opinions):
+                    tile = finer.tile
+                    excerpt = self._to_paint(tile)
+                    shown = None if tile.predicted is None else excerpt.cut(tile.excerpt.placed(tile.shown))
+                    self._files.serve(client, importing, excerpt.image, _go_on)
+                    importing.add(key, opinions, self._task_of(excerpt, shown))
+            importing.finish()
         if importing.added:
             self._show_predictions(client, importing.project, _go_on)
         return importing.project

@@ -1,15 +1,14 @@
-"""A scheduled deployment on a real Prefect server with a real worker: a scheduled run fires and advances a video."""
+"""`fewclicks up` with real parts: a scheduled run fires, a video advances, what dies comes back, no orphan."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -17,73 +16,28 @@ import numpy as np
 import psutil
 import pytest
 
-from connectors.label_studio.server import LabelStudioServer
+from connectors.label_studio.server import LabelStudioServer, running_server
 from workspace.facts import Facts
 from workspace.files import write_image
 from workspace.layout import Layout
 from workspace.states import State
 
 pytestmark = [pytest.mark.label_studio, pytest.mark.slow, pytest.mark.xdist_group("label_studio")]
-PREFECT = Path(sys.executable).with_name("prefect")
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "LABEL_STUDIO_API"))}
-    return kept | {
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "OMP_NUM_THREADS": "1",
-    }
+def until(what: Callable[[], object], log: Path, seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.5)
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """The process and everything it started."""
-    try:
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return
-    process.send_signal(signal.SIGTERM)
-    _, alive = psutil.wait_procs(family, timeout=10)
-    for survivor in alive:
-        survivor.kill()
-    psutil.wait_procs(alive, timeout=5)
-    process.wait()
-
-
-@pytest.fixture
-def prefect_server(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
-    address = environment["PREFECT_API_URL"]
-    port = address.split(":")[2].split("/")[0]
-    with (tmp_path / "server.log").open("wb") as log:
-        command = [str(PREFECT), "server", "start", "--host", "127.0.0.1", "--port", port]
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        try:
-            for _ in range(180):
-                try:
-                    if httpx.get(f"{address}/health", timeout=2).status_code == 200:
-                        break
-                except httpx.HTTPError:
-                    time.sleep(0.5)
-            else:
-                pytest.fail((tmp_path / "server.log").read_text()[-2000:])
-            yield address
-        finally:
-            stop(process)
-
-
-@pytest.mark.timeout(1200)
-def test_a_scheduled_run_fires_and_advances_a_video(
-    tmp_path: Path,
-    environment: dict[str, str],
-    prefect_server: str,
-    start_label_studio: Callable[[Path], LabelStudioServer],
+@pytest.mark.timeout(900)
+def test_up_schedules_restarts_and_leaves_nothing(
+    tmp_path: Path, start_label_studio: Callable[[Path], LabelStudioServer]
 ) -> None:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "LABEL_STUDIO_API"))}
+    environment = kept | {"OMP_NUM_THREADS": "1", "COLUMNS": "250"}
     layout = Layout(tmp_path / "project")
     program = [sys.executable, "-m", "fewclicks"]
     for index in range(4):
@@ -95,31 +49,57 @@ def test_a_scheduled_run_fires_and_advances_a_video(
         .replace("weights: DEFAULT", "weights: null")
     )
     subprocess.run([*program, "add", str(layout.root), str(tmp_path / "clip")], env=environment, check=True)
-    deploy = [*program, "deploy", str(layout.root), "--pool", "test"]
-    refused = subprocess.run([*deploy, "--cron", "often"], env=environment, capture_output=True, text=True, check=False)
+    start_label_studio(layout.root)  # copies a ready database
+    command = [*program, "up", str(layout.root), "--pool", "test", "--prefect-port", "0", "--label-studio-port", "0"]
+    refused = subprocess.run(
+        [*command, "--cron", "often"], env=environment, capture_output=True, text=True, check=False
+    )
     assert (refused.returncode, "'often' is not a cron schedule" in refused.stderr) == (2, True)
-    for _ in range(2):  # deploying again replaces, it does not double
-        done = subprocess.run(
-            [*deploy, "--cron", "* * * * *"], env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-    deployments = httpx.post(f"{prefect_server}/deployments/filter", json={}, timeout=30).json()
-    assert len(deployments) == 1
-    assert len(deployments[0]["schedules"]) == 1
 
-    with start_label_studio(layout.root), (tmp_path / "worker.log").open("wb") as log:
-        command = [str(PREFECT), "worker", "start", "--pool", "test", "--type", "process"]
-        worker = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        try:
-            facts = Facts.open(layout.database_file)
-            deadline = time.monotonic() + 240
-            while facts.videos()[0].state is not State.WAITING:
-                assert time.monotonic() < deadline, (tmp_path / "worker.log").read_text()[-3000:]
-                time.sleep(1)
-            pushed = list(facts.events(kind="pushed"))
-            assert [event.payload["new"] for event in pushed] == [4]
-            facts.close()
-        finally:
-            stop(worker)
-    runs = httpx.post(f"{prefect_server}/flow_runs/filter", json={}, timeout=30).json()
-    assert any(run["auto_scheduled"] and run["start_time"] for run in runs)
+    log, state_file = tmp_path / "up.log", layout.root / ".up" / "stack.json"
+    with log.open("wb") as out:
+        stack = subprocess.Popen([*command, "--dashboard-port", "0"], env=environment, stdout=out, stderr=out)
+    facts = Facts.open(layout.database_file)
+    try:
+        until(lambda: "Ctrl-C stops everything" in log.read_text() or stack.poll() is not None, log)
+        assert stack.poll() is None, log.read_text()
+        state = json.loads(state_file.read_text())
+        api = f"{state['services']['prefect-server']['address']}/api"
+        deploy = [
+            *program,
+            "deploy",
+            str(layout.root),
+            "--pool",
+            "test",
+            "--cron",
+            "* * * * *",
+        ]  # replaces, not doubles
+        subprocess.run(deploy, env=environment | {"PREFECT_API_URL": api}, check=True)
+        deployments = httpx.post(f"{api}/deployments/filter", json={}, timeout=60).json()
+        assert [len(deployment["schedules"]) for deployment in deployments] == [1]
+        until(lambda: facts.videos()[0].state is State.WAITING, layout.root / ".up" / "worker.log")
+        assert [event.payload["new"] for event in facts.events(kind="pushed")] == [4]
+        runs = httpx.post(f"{api}/flow_runs/filter", json={}, timeout=60).json()
+        assert any(run["auto_scheduled"] and run["start_time"] for run in runs)
+
+        # Label Studio dies and comes back where it was
+        server = running_server(layout.root)
+        assert server is not None
+        psutil.Process(server.pid).kill()
+        until(lambda: (now := running_server(layout.root)) is not None and now.pid != server.pid, log)
+        again = running_server(layout.root)
+        assert again is not None
+        assert again.url == server.url
+        assert "label-studio ended" in log.read_text()
+        second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert (second.returncode, "already runs" in second.stderr) == (2, True)
+
+        family = psutil.Process(stack.pid).children(recursive=True)
+        assert len(family) >= 6
+        stack.send_signal(signal.SIGKILL)
+        stack.wait()
+        until(lambda: not [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], log, 90)
+    finally:
+        facts.close()
+        stack.kill()
+        stack.wait()
