@@ -12,6 +12,7 @@ from flows.context import Context, beating
 from flows.embedding_files import asked_embeddings, frame_embeddings, sample_embeddings
 from flows.frame_files import FrameFiles, ScratchFiles
 from flows.learning import flow_files
+from flows.prices import prices, repriced
 from flows.rounds import asked, newest_model, stop_reason
 from flows.scoring import ScoredFrame, scored_frames
 from selection.candidates import Candidates
@@ -29,11 +30,16 @@ _CANDIDATES_IN_ALL = 1_000_000  # held at once, 0.25 GB with embeddings; in long
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a round asks for; `candidates`: how many there were to choose from."""
+    """What a round asks for.
+
+    candidates: how many there were to choose from;  expected_clicks: of all samples, before they were corrected by what
+    earlier answers had cost; None without a model
+    """
 
     samples: list[Sample]
     granularity: str
     candidates: int
+    expected_clicks: float | None = None
 
 
 def begin(context: Context, lease: Lease) -> bool:
@@ -70,6 +76,7 @@ def select(context: Context, lease: Lease) -> bool:
         "granularity": choice.granularity,
         "seed": settings.seed,
         "candidates": choice.candidates,
+        "expected_clicks": choice.expected_clicks,
         "seconds": round(time.monotonic() - began, 3),
     }
     lease.commit(State.PUSHING, lease.round, [NewEvent("selected", payload)])
@@ -122,17 +129,23 @@ def samples_with_model(context: Context, lease: Lease, video: Video) -> Choice:
     asked_of: dict[int, list[Sample]] = {}
     for sample in sorted(asked(context.facts, video.id), key=lambda sample: sample.key):
         asked_of.setdefault(sample.frame, []).append(sample)
-    offers, seen = _offers(context, lease, video, names, asked_of)
+    offered, seen = _offers(context, lease, video, names, asked_of)
+    offers, factors = repriced(offered, prices(context.facts, video.id))
     if settings.granularity != MIXED:
         name = settings.granularity
         candidates = _candidates(context, lease, video, name, offers[name], asked_of)
         picks = strategy(settings.strategy)(candidates, settings.budget, _rng(context, lease))
-        return Choice(_samples(offers[name], picks), name, seen[name])
+        return _choice(offers[name], picks, name, seen[name], factors[name])
     name, picks = _best_granularity(offers, _frame_clicks(offers) * settings.budget)
     if strategy(settings.strategy) is not gain_per_click:
         candidates = _candidates(context, lease, video, name, offers[name], asked_of)
         picks = strategy(settings.strategy)(candidates, len(picks), _rng(context, lease))
-    return Choice(_samples(offers[name], picks), name, seen[name])
+    return _choice(offers[name], picks, name, seen[name], factors[name])
+
+
+def _choice(offered: list[ScoredFrame], picks: NDArray[np.int64], name: str, seen: int, factor: float) -> Choice:
+    cost = np.concatenate([scored.scores.cost for scored in offered]) if offered else np.zeros(0, np.float32)
+    return Choice(_samples(offered, picks), name, seen, round(float(cost[picks].sum()) / factor, 1))
 
 
 def _offers(
