@@ -36,7 +36,13 @@ def test_wheel_and_sdist_are_built_and_complete(tmp_path: Path) -> None:
         entry = file.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
     assert "fewclicks = fewclicks.__main__:main" in entry
     expected = {str(path.relative_to(ROOT)) for name in PACKAGES for path in (ROOT / name).rglob("*.py")}
-    assert expected | {"configs/default.yaml"} <= set(names)
+    data = [
+        path
+        for name in ("configs/*.yaml", "configs/*.json", "dashboard/pages/*", "dashboard/static/*")
+        for path in ROOT.glob(name)
+    ]
+    assert len(data) >= 12
+    assert expected | {str(path.relative_to(ROOT)) for path in data} <= set(names)
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == set(PACKAGES)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     (sdist,) = (tmp_path / "dist").glob("fewclicks-*.tar.gz")

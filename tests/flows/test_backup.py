@@ -118,10 +118,10 @@ def test_files_are_linked_or_copied_and_none_may_be_missing(
         raise PermissionError("this disk has no hard links")
 
     layout = labeled[0].layout
-    # 6 frames, 2 labels and 2 raw answers, 1 model, 6 masks, 6 probabilities, facts, settings
-    assert back_up(layout, tmp_path / "linked.zip").files == 6 + 2 + 2 + 1 + 6 + 6 + 1 + 1
+    # 6 frames, 2 labels and 2 raw answers, 1 model, 6 masks, 6 probabilities, the errors expected, facts, settings
+    assert back_up(layout, tmp_path / "linked.zip").files == 6 + 2 + 2 + 1 + 6 + 6 + 1 + 1 + 1
     monkeypatch.setattr("flows.backup.os.link", refuse)
-    assert back_up(layout, tmp_path / "copied.zip").files == 25
+    assert back_up(layout, tmp_path / "copied.zip").files == 26
     for lost in ("frames/000003.png", "labels/*.png", "models/*.pt", "masks/*/000001.png", "probabilities/*/*.npz"):
         path = next(layout.video(CLIP).glob(lost))
         path.rename(tmp_path / "away")
