@@ -6,6 +6,7 @@ import os
 import stat
 from pathlib import Path
 
+from connectors.label_studio.assist_connection import AssistAddress
 from connectors.label_studio.server import running_server
 from connectors.label_studio.tool import LabelStudioTool
 from connectors.label_studio.webhook import Alarm, register, stored_secret
@@ -14,6 +15,7 @@ from workspace.errors import UserError
 from workspace.layout import Layout
 from workspace.redaction import keep_secret
 
+ASSIST_USER = "fewclicks"
 TOKEN_VARIABLE = "LABEL_STUDIO_API_KEY"  # noqa: S105 - a name, not a token
 
 
@@ -49,7 +51,15 @@ def label_studio_tool(layout: Layout, config: Config) -> LabelStudioTool:
         tile_patches=config.label_studio.tile_patches,
         people_url=None if server is None or server.url != url else server.people_url,
         effort_file=layout.effort_file,
+        assist=assist_address(layout, config),
     )
+
+
+def assist_address(layout: Layout, config: Config) -> AssistAddress | None:
+    """Where the server that helps annotators is reached, and its password, made once; None if there is to be none."""
+    if config.assist.url is None:
+        return None
+    return AssistAddress(config.assist.url, ASSIST_USER, stored_secret(layout.assist_secret_file))
 
 
 def webhook_alarm(layout: Layout, config: Config) -> Alarm:
