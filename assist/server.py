@@ -5,27 +5,28 @@ from __future__ import annotations
 import hmac
 import json
 import logging
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from fastapi.security import HTTPBasic
 
 from assist.service import Assist
 
 log = logging.getLogger(__name__)
 
-USER = "fewclicks"
 _MOST_BYTES = 64 * 2**20  # a task with the masks of its annotations and predictions
 
 
-def assist_app(assist: Assist, password: str) -> FastAPI:
-    """Everything but /health wants HTTP Basic with USER and `password`."""
+def assist_app(assist: Assist, user: str, password: str) -> FastAPI:
+    """Everything but /health wants HTTP Basic with this user and password."""
     app = FastAPI(title="fewclicks assist", docs_url=None, redoc_url=None, openapi_url=None)
     basic = HTTPBasic(realm="fewclicks assist")
 
-    def allowed(given: Annotated[HTTPBasicCredentials, Depends(basic)]) -> None:
-        right = hmac.compare_digest(given.username.encode(), USER.encode())
+    async def allowed(request: Request) -> None:
+        given = await basic(request)
+        assert given is not None  # it has refused by itself what has no password
+        right = hmac.compare_digest(given.username.encode(), user.encode())
         right &= hmac.compare_digest(given.password.encode(), password.encode())
         if not right:
             log.warning("A request without the password was refused.")

@@ -13,23 +13,37 @@ from assist.backends.interface import ClickBackend, mask_of_clicks
 from assist.clicks import Box, Click
 from assist.looked import Looked, Recent
 from assist.obedience import wanted_parts
+from assist.snapping import SURE_ABOVE, Snapper
 from connectors.label_studio.image_source import ImageSource
-from connectors.label_studio.smart_tools import Hint, drawn_pixels, is_interactive, mask_answer, read_hint
+from connectors.label_studio.smart_tools import (
+    Hint,
+    box_answer,
+    drawn_pixels,
+    is_interactive,
+    mask_answer,
+    read_hint,
+)
 from workspace.errors import UserError
 from workspace.files import fingerprint
 
 log = logging.getLogger(__name__)
 
-_FRAMES = 32
+_FRAMES, _PICTURES = 32, 8
+_EDGES = ("left", "right", "top", "bottom")
 
 
 class Assist:
     """Safe from several threads: the backend works for one at a time, pictures are fetched side by side."""
 
-    def __init__(self, source: ImageSource, backend: ClickBackend, frames: int = _FRAMES) -> None:
+    def __init__(
+        self, source: ImageSource, backend: ClickBackend, snapper: Snapper | None = None, frames: int = _FRAMES
+    ) -> None:
+        """snapper: None if boxes stay as they are drawn;  frames: how many that were clicked on are remembered"""
         self._source = source
         self._backend = backend
+        self._snapper = snapper
         self._frames: Recent[str, Looked] = Recent(frames)
+        self._pictures: Recent[str, NDArray[np.uint8]] = Recent(_PICTURES)
         self._lock = threading.Lock()
 
     @property
@@ -50,7 +64,7 @@ class Assist:
 
     def _helped(self, hint: Hint) -> list[dict[str, Any]]:
         if hint.brush is None:
-            raise ValueError("boxes are not snapped by this server")
+            return [self._snapped(hint)]
         if hint.points and not any(point.positive for point in hint.points):
             raise ValueError("nothing is marked as belonging to it")
         address = str(hint.image)
@@ -64,18 +78,36 @@ class Assist:
             mask = self._mask(found, hint)
         return [mask_answer(hint, mask, self._backend.version)] if mask.any() else []
 
+    def _snapped(self, hint: Hint) -> dict[str, Any]:
+        if self._snapper is None:
+            raise ValueError("there is no model that snaps boxes: set assist.model")
+        assert hint.box is not None
+        address = str(hint.image)
+        with self._lock:
+            picture = self._pictures.get(address)
+        fetched = self._source.fetch(hint.image) if picture is None else picture
+        with self._lock:
+            self._pictures.put(address, fetched)
+            found = self._snapper.snap(fetched, _in_pixels(hint.box, *fetched.shape[:2]))
+        height, width = fetched.shape[:2]
+        box, sure = found.box, found.confidence
+        edges = (box.left / width, box.top / height, box.right / width, box.bottom / height)
+        unsure = [name for name, value in zip(_EDGES, sure, strict=True) if value < SURE_ABOVE]
+        note = f"{self._snapper.version}; look at: {', '.join(unsure)}" if unsure else self._snapper.version
+        return box_answer(hint, edges, height, width, note, min(sure))
+
     def _look(self, picture: NDArray[np.uint8]) -> Looked:
         return Looked(*picture.shape[:2], self._backend.look(picture))
 
     def _mask(self, frame: Looked, hint: Hint) -> NDArray[np.bool_]:
         """What the clicks add to what is painted already; all of it where they begin inside of that."""
         if hint.box is not None:
-            left, top, right, bottom = hint.box
-            box = Box(left * frame.width, top * frame.height, right * frame.width, bottom * frame.height)
+            box = _in_pixels(hint.box, frame.height, frame.width)
             return self._after(frame, (), box, np.zeros((frame.height, frame.width), bool))
         painted = drawn_pixels(hint, frame.height, frame.width)
+        last_y, last_x = frame.height - 1, frame.width - 1
         clicks = [
-            Click(min(int(p.y * frame.height), frame.height - 1), min(int(p.x * frame.width), frame.width - 1), p.positive)
+            Click(min(int(p.y * frame.height), last_y), min(int(p.x * frame.width), last_x), p.positive)
             for p in hint.points
         ]
         mask = self._after(frame, tuple(clicks), None, painted)
@@ -97,6 +129,11 @@ class Assist:
                 known = frame.masks.put(key, made)
             mask = known
         return mask
+
+
+def _in_pixels(box: tuple[float, float, float, float], height: int, width: int) -> Box:
+    left, top, right, bottom = box
+    return Box(left * width, top * height, right * width, bottom * height)
 
 
 def _task(request: Any) -> str:

@@ -154,7 +154,7 @@ class LabelStudioConfig(Section):
 class AssistConfig(Section):
     url: Annotated[str, Field(pattern=r"^http://[A-Za-z0-9.-]+:[0-9]{1,5}$")] | None = None  # null: no help
     backend: str = "classic"
-    model: str | None = None  # a folder made by `fewclicks assist train`, for the backends that need one
+    model: str | None = None  # a folder made by `fewclicks assist train`, for clicks and boxes
 
 
 class LeaseConfig(Section):

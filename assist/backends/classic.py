@@ -13,7 +13,7 @@ from scipy.sparse.linalg import spsolve
 from assist.backends.cells import Cells, cells_of
 from assist.clicks import Box, Click
 
-_LONGEST_PX = 480
+LONGEST_PX = 480
 _SHARPNESS = 1.0  # how much a change of colour holds the walker back, in units of the mean squared change
 _LEAK = 0.002  # the least weight between neighbours: never quite cut off
 _SEED_PX = 5
@@ -23,6 +23,7 @@ _CERTAIN, _LIKELY = 100.0, 10.0
 _COLOR_WEIGHT = 0.003
 _EDGE_WEIGHT = 0.1
 _PREVIOUS_WEIGHT = 0.02
+_NETWORK_WEIGHT = 1.0
 _CORE_WEIGHT = 0.1  # of the middle of a box
 _REACH = 0.15  # how far around a click the previous mask is doubted, in parts of the longer side
 
@@ -39,17 +40,22 @@ class Classic:
     version = "classic-1"
 
     def look(self, image: NDArray[np.uint8]) -> Cells:
-        return cells_of(image, _LONGEST_PX)
+        return cells_of(image, LONGEST_PX)
 
     def segment(
         self, looked: Cells, clicks: Sequence[Click], box: Box | None, previous: NDArray[np.bool_] | None
     ) -> NDArray[np.bool_]:
-        return self.probability(looked, clicks, box, previous) > 0.5
+        return self.enlarged(looked, self.walked(looked, clicks, box, previous)) > 0.5
 
-    def probability(
-        self, looked: Cells, clicks: Sequence[Click], box: Box | None, previous: NDArray[np.bool_] | None
-    ) -> NDArray[np.float32]:
-        """(H, W) float32 in [0, 1]."""
+    def walked(
+        self,
+        looked: Cells,
+        clicks: Sequence[Click],
+        box: Box | None,
+        previous: NDArray[np.bool_] | None,
+        thought: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float64]:
+        """(N,) probability per cell.  thought: (N,) what a network thinks of each cell, instead of the weak opinions"""
         opinions = _Opinions(len(looked.area))
         inside, outside = _seeds(looked, clicks, opinions)
         if box is not None:
@@ -59,6 +65,9 @@ class Classic:
             inner = looked.means(_small(core, looked)) > 0.5
             opinions.add(np.where(inner, _CORE_WEIGHT, 0.0), 1.0)
             inside, outside = inside | inner, outside | (held == 0)
+        if thought is not None:
+            opinions.add(np.full(len(looked.area), _NETWORK_WEIGHT), thought)
+            return _walk(looked, opinions.weight, opinions.value)
         alike, unlike = _resemblance(looked, inside), _resemblance(looked, outside)
         size = looked.area / looked.area.mean()
         opinions.add(_COLOR_WEIGHT * size, (alike + 0.02) / (alike + unlike + 0.1))
@@ -72,8 +81,11 @@ class Classic:
                 away = np.hypot(looked.centre[:, 0] - y, looked.centre[:, 1] - x) / max(looked.ids.shape)
                 trust = np.asarray(1 - np.exp(-((away / _REACH) ** 2)))
             opinions.add(_PREVIOUS_WEIGHT * trust, looked.means(_small(previous, looked)))
-        walked = _walk(looked, opinions.weight, opinions.value).astype(np.float32)
-        small = cv2.GaussianBlur(walked[looked.ids], (0, 0), 1.0)
+        return _walk(looked, opinions.weight, opinions.value)
+
+    def enlarged(self, looked: Cells, walked: NDArray[np.float64]) -> NDArray[np.float32]:
+        """(H, W) float32 in [0, 1] from (N,) per cell."""
+        small = cv2.GaussianBlur(walked.astype(np.float32)[looked.ids], (0, 0), 1.0)
         full = cv2.resize(small, (looked.width, looked.height), interpolation=cv2.INTER_LINEAR)
         return np.asarray(np.clip(full, 0.0, 1.0), np.float32)
 

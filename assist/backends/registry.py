@@ -7,16 +7,24 @@ from pathlib import Path
 
 from assist.backends.classic import Classic
 from assist.backends.interface import ClickBackend
+from assist.backends.learned import Learned
 from workspace.errors import UserError
 
 
 def _classic(model: Path | None) -> ClickBackend:
-    if model is not None:
-        raise UserError(f"The backend 'classic' takes no model, but {model} is given.", "Leave it out.")
-    return Classic()
+    return Classic()  # a model may be there for snapping boxes
 
 
-BACKENDS: dict[str, Callable[[Path | None], ClickBackend]] = {"classic": _classic}
+def _learned(model: Path | None) -> ClickBackend:
+    if model is None:
+        raise UserError(
+            "The backend 'learned' needs a model, and none is given.",
+            "Make one with `fewclicks assist train --data FOLDER --out DIR`, and set assist.model (or --model) to DIR.",
+        )
+    return Learned(model)
+
+
+BACKENDS: dict[str, Callable[[Path | None], ClickBackend]] = {"classic": _classic, "learned": _learned}
 """Name to what makes the backend from the folder of a trained model, or None."""
 
 

@@ -11,7 +11,7 @@ from workspace.colors import class_colors, hex_color
 from workspace.config import ClassConfig
 
 IMAGE, BRUSH, POLYGON = "image", "brush", "polygon"
-CLICK, BOX = "click", "box"  # smart tools: what is drawn with them asks for help and is no label itself
+CLICK = "click"  # a smart tool: what is drawn with it asks for help and is no label itself
 TILE_IMAGE, TILE_CHOICE = "tile", "choice"  # followed by the tile's index
 SEVERAL_TEXT, CANNOT_TELL_TEXT = "more than one class", "can't tell"
 TILE_SIDE_PX, NARROW_SIDE_PX, SINGLE_SIDE_PX, TILE_HEIGHT_PX = 150, 120, 560, 210
@@ -52,7 +52,7 @@ def class_ids(names: Sequence[str]) -> dict[str, int]:
 def labeling_config(classes: Sequence[ClassConfig], assist: bool = False) -> str:
     """The XML of the project: brush and polygon labels over one image, one colour per class, hotkeys on the brush.
 
-    assist: also key points and boxes, which only exist as smart tools and are answered with a brush region.
+    assist: also key points, which only exist as a smart tool and are answered with a brush region.
     """
     texts = label_texts([c.name for c in classes])
     colors = [hex_color(color) for color in class_colors(classes)]
@@ -61,14 +61,13 @@ def labeling_config(classes: Sequence[ClassConfig], assist: bool = False) -> str
     ET.SubElement(view, "Image", name=IMAGE, value="$image", zoom="true", zoomControl="true", rotateControl="false")
     tags = [("BrushLabels", BRUSH), ("PolygonLabels", POLYGON)]
     if assist:
-        tags += [("KeyPointLabels", CLICK), ("RectangleLabels", BOX)]
+        tags.insert(1, ("KeyPointLabels", CLICK))
     for tag, name in tags:
         labels = ET.SubElement(view, tag, name=name, toName=IMAGE)
         if assist:
-            # with auto-annotation on, brush and polygon would be smart by default
-            smart = name in (CLICK, BOX)
-            labels.set("smart", "true" if smart else "false")
-            if smart:
+            # with auto-annotation on, the brush would be smart by default, and take the place of the key point
+            labels.set("smart", "true" if name == CLICK else "false")
+            if name == CLICK:
                 labels.set("smartOnly", "true")
         for k, (text, color) in enumerate(zip(texts, colors, strict=True)):
             label = ET.SubElement(labels, "Label", value=text, background=color)

@@ -14,7 +14,7 @@ from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
 from connectors.label_studio.brush import decode_brush, encode_brush
-from connectors.label_studio.labeling_config import BOX, label_text
+from connectors.label_studio.labeling_config import label_text
 
 _POINT, _RECTANGLE = "keypointlabels", "rectanglelabels"
 
@@ -81,8 +81,9 @@ def read_hint(request: Any) -> Hint:
     image = _address(view, to_name, task.get("data"))
     brush = _brush_of(view, to_name, label)
     if kind == _RECTANGLE:
-        # our own projects paint: there a box asks for the mask in it. Elsewhere boxes are what is wanted.
-        as_mask = brush if control == BOX else None
+        # a box that can only be drawn with the smart tool, where there is a brush, asks for the mask in it
+        smart_only = any(tag.get("name") == control and tag.get("smartOnly") == "true" for tag in view.iter())
+        as_mask = brush if smart_only else None
         return Hint(_id(last), control, to_name, label, image, (), _box(last), as_mask, _shown(task))
     if brush is None:
         raise ValueError(f"no brush of the project takes the label {label!r}")
@@ -96,19 +97,19 @@ def read_hint(request: Any) -> Hint:
     return Hint(_id(last), control, to_name, label, image, points, None, brush, _shown(task))
 
 
-def mask_answer(hint: Hint, pixels: NDArray[np.bool_], model: str) -> dict[str, Any]:
+def mask_answer(hint: Hint, pixels: NDArray[np.bool_], note: str) -> dict[str, Any]:
     """One brush region with the id of the hint.  pixels: (H, W) bool"""
     assert hint.brush is not None
     value = {"format": "rle", "rle": encode_brush(pixels), "brushlabels": [hint.label]}
-    return _region(hint, hint.brush, "brushlabels", value, *pixels.shape, model)
+    return _region(hint, hint.brush, "brushlabels", value, *pixels.shape, note)
 
 
 def box_answer(
-    hint: Hint, edges: tuple[float, float, float, float], height: int, width: int, model: str, score: float
+    hint: Hint, edges: tuple[float, float, float, float], height: int, width: int, note: str, score: float
 ) -> dict[str, Any]:
     """One rectangle with the id of the hint.
 
-    edges: left, top, right, bottom in parts of the image;  score: 0 to 1, the least sure edge's
+    edges: left, top, right, bottom in parts of the image;  score: 0 to 1, the least sure edge's;  note: shown with it
     """
     left, top, right, bottom = edges
     value = {
@@ -119,7 +120,7 @@ def box_answer(
         "rotation": 0,
         "rectanglelabels": [hint.label],
     }
-    return _region(hint, hint.control, _RECTANGLE, value, height, width, model) | {"score": round(score, 4)}
+    return _region(hint, hint.control, _RECTANGLE, value, height, width, note) | {"score": round(score, 4)}
 
 
 def drawn_pixels(hint: Hint, height: int, width: int) -> NDArray[np.bool_]:
@@ -136,7 +137,7 @@ def drawn_pixels(hint: Hint, height: int, width: int) -> NDArray[np.bool_]:
 
 
 def _region(
-    hint: Hint, control: str, kind: str, value: Mapping[str, Any], height: int, width: int, model: str
+    hint: Hint, control: str, kind: str, value: Mapping[str, Any], height: int, width: int, note: str
 ) -> dict[str, Any]:
     return {
         "id": hint.id,
@@ -147,7 +148,7 @@ def _region(
         "original_height": height,
         "image_rotation": 0,
         "value": dict(value),
-        "meta": {"text": [model]},
+        "meta": {"text": [note]},
     }
 
 
