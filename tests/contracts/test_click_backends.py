@@ -25,9 +25,9 @@ def disk_of(image: np.ndarray) -> np.ndarray:
     return (image[..., 0] > 120).astype(np.uint8)
 
 
-@pytest.fixture(params=sorted(BACKENDS))
-def backend(request):
-    return click_backend(request.param)
+@pytest.fixture(params=sorted(BACKENDS), scope="module")
+def backend(request, tiny_model):
+    return click_backend(request.param, tiny_model)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 90), (63, 64), (120, 160)])
@@ -83,6 +83,13 @@ def test_without_any_hint_the_mask_stays(backend) -> None:
     looked = backend.look(picture(40, 40))
     start = np.eye(40, dtype=bool)
     np.testing.assert_array_equal(mask_of_clicks(backend, looked, (), previous=start), start)
+
+
+def test_a_backend_that_learns_says_what_it_needs(tmp_path) -> None:
+    with pytest.raises(UserError, match="'learned' needs a model"):
+        click_backend("learned")
+    with pytest.raises(UserError, match="no assist model in"):
+        click_backend("learned", tmp_path)
 
 
 def test_an_unknown_backend_is_named() -> None:
