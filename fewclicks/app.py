@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fewclicks import (
+    assisting,
     backing_up,
     comparing,
     demo,
@@ -65,6 +66,7 @@ for command in (
     demo.demo,
 ):
     app.command("import" if command is importing.import_masks else None)(command)  # a word that Python keeps
+app.add_typer(assisting.assist, name="assist")
 
 
 def _version(wanted: bool) -> None:

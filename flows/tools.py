@@ -6,6 +6,7 @@ import os
 import stat
 from pathlib import Path
 
+from connectors.label_studio.assist_connection import AssistAddress
 from connectors.label_studio.server import running_server
 from connectors.label_studio.tool import LabelStudioTool
 from connectors.label_studio.webhook import Alarm, register, stored_secret
@@ -14,6 +15,7 @@ from workspace.errors import UserError
 from workspace.layout import Layout
 from workspace.redaction import keep_secret
 
+ASSIST_USER = "fewclicks"
 TOKEN_VARIABLE = "LABEL_STUDIO_API_KEY"  # noqa: S105 - a name, not a token
 
 
@@ -52,7 +54,15 @@ def label_studio_tool(layout: Layout, config: Config, review: bool = False) -> L
         effort_file=layout.effort_file,
         storage=config.label_studio.storage,
         review=review,
+        assist=assist_address(layout, config),
     )
+
+
+def assist_address(layout: Layout, config: Config) -> AssistAddress | None:
+    """Where the server that helps annotators is reached, and its password, made once; None if there is to be none."""
+    if config.assist.url is None:
+        return None
+    return AssistAddress(config.assist.url, ASSIST_USER, stored_secret(layout.assist_secret_file))
 
 
 def webhook_alarm(layout: Layout, config: Config) -> Alarm:

@@ -158,6 +158,12 @@ class LabelStudioConfig(Section):
     webhook: str | None = None  # http address at which Label Studio reaches `fewclicks run --watch`; null: none
 
 
+class AssistConfig(Section):
+    url: Annotated[str, Field(pattern=r"^http://[A-Za-z0-9.-]+:[0-9]{1,5}$")] | None = None  # null: no help
+    backend: str = "classic"
+    model: str | None = None  # a folder made by `fewclicks assist train`, for clicks and boxes
+
+
 class LeaseConfig(Section):
     seconds: Annotated[float, Field(ge=1)] = 120.0
 
@@ -173,6 +179,7 @@ class Config(Section):
     propagation: PropagationConfig = PropagationConfig()
     rubric: RubricConfig = RubricConfig()
     label_studio: LabelStudioConfig = LabelStudioConfig()
+    assist: AssistConfig = AssistConfig()
     lease: LeaseConfig = LeaseConfig()
 
 

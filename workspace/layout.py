@@ -61,6 +61,11 @@ class Layout:
         return self.label_studio_data / "webhook-secret"
 
     @property
+    def assist_secret_file(self) -> Path:
+        """The password of the server that helps annotators; mode 600."""
+        return self.label_studio_data / "assist-secret"
+
+    @property
     def effort_file(self) -> Path:
         """Clicks and seconds of answers, as the proxy of `fewclicks serve` counted them."""
         return self.label_studio_data / "effort.jsonl"

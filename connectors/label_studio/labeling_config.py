@@ -11,6 +11,7 @@ from workspace.colors import class_colors, hex_color
 from workspace.config import ClassConfig
 
 IMAGE, BRUSH, POLYGON = "image", "brush", "polygon"
+CLICK = "click"  # a smart tool: what is drawn with it asks for help and is no label itself
 TILE_IMAGE, TILE_CHOICE = "tile", "choice"  # followed by the tile's index
 VERDICT, VERDICTS = "verdict", ("accept", "correct", "reject")
 SEVERAL_TEXT, CANNOT_TELL_TEXT = "more than one class", "can't tell"
@@ -49,15 +50,26 @@ def class_ids(names: Sequence[str]) -> dict[str, int]:
     return {text: k for k, text in enumerate(label_texts(names))}
 
 
-def labeling_config(classes: Sequence[ClassConfig]) -> str:
-    """The XML of the project: brush and polygon labels over one image, one colour per class, hotkeys on the brush."""
+def labeling_config(classes: Sequence[ClassConfig], assist: bool = False) -> str:
+    """The XML of the project: brush and polygon labels over one image, one colour per class, hotkeys on the brush.
+
+    assist: also key points, which only exist as a smart tool and are answered with a brush region.
+    """
     texts = label_texts([c.name for c in classes])
     colors = [hex_color(color) for color in class_colors(classes)]
     view = ET.Element("View")
     # rotated images would need rotated masks: the button is not offered
     ET.SubElement(view, "Image", name=IMAGE, value="$image", zoom="true", zoomControl="true", rotateControl="false")
-    for tag, name in (("BrushLabels", BRUSH), ("PolygonLabels", POLYGON)):
+    tags = [("BrushLabels", BRUSH), ("PolygonLabels", POLYGON)]
+    if assist:
+        tags.insert(1, ("KeyPointLabels", CLICK))
+    for tag, name in tags:
         labels = ET.SubElement(view, tag, name=name, toName=IMAGE)
+        if assist:
+            # with auto-annotation on, the brush would be smart by default, and take the place of the key point
+            labels.set("smart", "true" if name == CLICK else "false")
+            if name == CLICK:
+                labels.set("smartOnly", "true")
         for k, (text, color) in enumerate(zip(texts, colors, strict=True)):
             label = ET.SubElement(labels, "Label", value=text, background=color)
             if tag == "BrushLabels" and k < len(HOTKEYS):

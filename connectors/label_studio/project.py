@@ -22,13 +22,15 @@ class ProjectRecord:
 
     `marker` stands in the project's description from the first moment, so that a project whose id was never written
     down is found. `created_at` tells our project from one that got the same id later (SQLite uses ids again), even if
-    somebody rewrote the description. `config` is the fingerprint of the labeling configuration last sent.
+    somebody rewrote the description. `config` is the fingerprint of the labeling configuration last sent; `assist`
+    the address of the help server connected last.
     """
 
     marker: str
     project: int | None = None
     created_at: str = ""
     config: str = ""
+    assist: str = ""
 
 
 def load_record(path: Path) -> ProjectRecord | None:
@@ -38,6 +40,10 @@ def load_record(path: Path) -> ProjectRecord | None:
         return ProjectRecord(**read_json(path))
     except TypeError:
         raise UserError(f"{path} does not name a Label Studio project.", NEW_PROJECT_HINT) from None
+
+
+def save_record(path: Path, record: ProjectRecord) -> None:
+    write_json(path, asdict(record))
 
 
 def make_record(path: Path) -> ProjectRecord:
@@ -139,4 +145,4 @@ def _delete_project(client: Any, project: int) -> None:
 
 def _remember(path: Path, record: ProjectRecord, project: Any, config: str | None = None) -> None:
     known = replace(record, project=int(project.id), created_at=str(project.created_at))
-    write_json(path, asdict(known if config is None else replace(known, config=fingerprint(config))))
+    save_record(path, known if config is None else replace(known, config=fingerprint(config)))

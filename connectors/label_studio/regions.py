@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.label_studio.brush import decode_brush, encode_brush
-from connectors.label_studio.labeling_config import BRUSH, IMAGE, POLYGON, label_text
+from connectors.label_studio.labeling_config import BRUSH, CLICK, IMAGE, POLYGON, label_text
 from connectors.label_studio.polygons import polygon_pixels
 from workspace.mask import UNKNOWN, MaskArray
 
@@ -129,6 +129,8 @@ def _readable(result: Any, height: int, width: int, ids: Mapping[str, int]) -> t
     if result is not None and not isinstance(result, list):
         return [], ["its result is not a list of regions"]
     for number, region in enumerate(result or [], 1):
+        if isinstance(region, dict) and region.get("from_name") == CLICK:
+            continue  # it asked for help, and was left beside the answer
         try:
             regions.append(read_region(region, height, width, ids))
         except ValueError as error:

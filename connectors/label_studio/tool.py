@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from connectors.label_studio.annotated import Asked, read_annotations
+from connectors.label_studio.assist_connection import AssistAddress, connect_assist
 from connectors.label_studio.bucket_files import BucketFiles
 from connectors.label_studio.client import TaskRow, connected, list_tasks, project_or_none
 from connectors.label_studio.effort import Efforts
@@ -72,6 +73,7 @@ class LabelStudioTool(LabelingTool):
     tiles            how many superpixels go into one task
     tile_patches     ask for one class per patch in tiles too
     people_url       where people go if that is not `url` (the proxy that counts clicks); effort_file: what it counted
+    assist           the server that helps people to paint; None: none
 
     A tile with more than one class, says somebody, is asked again when we look next, as a picture to paint under the
     same key, of as many people as said so; its question stays open until that one is answered. One more opinion on a
@@ -98,6 +100,7 @@ class LabelStudioTool(LabelingTool):
         effort_file: Path | None = None,
         storage: str | None = None,
         review: bool = False,
+        assist: AssistAddress | None = None,
     ) -> None:
         names = [c.name for c in classes]
         self.url = url.rstrip("/")
@@ -110,7 +113,8 @@ class LabelStudioTool(LabelingTool):
         if review:  # a project of its own, in which labels are judged
             file = self._project_file = file.with_stem(f"{file.stem}-review")
             title = f"{title[:41]} (review)"
-        self._painting = Desk(file, title, review_config(classes) if review else labeling_config(classes))
+        config = review_config(classes) if review else labeling_config(classes, assist is not None)
+        self._painting = Desk(file, title, config)
         # titles have room for 50 characters
         tiles_title = f"{title[:42]} (tiles)"
         self._choosing = Desk(file.with_stem(f"{file.stem}-tiles"), tiles_title, tiles_config(classes, tiles))
@@ -124,6 +128,7 @@ class LabelStudioTool(LabelingTool):
         self._pictures = Pictures(workspace_root.resolve(), self._files.address)
         self._people_url = (people_url or url).rstrip("/")
         self._effort_file = effort_file
+        self._assist = assist
 
     # what the loop needs
 
@@ -162,6 +167,7 @@ class LabelStudioTool(LabelingTool):
             if painting is not None:
                 painting.finish()
                 self._show_predictions(client, painting.project, before_write)
+                connect_assist(client, painting.project, self._painting.file, self._assist, before_write)
         return new + (0 if choosing is None else choosing.added)
 
     def progress(self, keys: Collection[str]) -> Progress:

@@ -106,3 +106,16 @@ def test_one_by_one_has_keys_and_many_classes_are_a_list() -> None:
     assert not any(choice.get("hotkey") for choice in config(2, 20))
     assert config(14, 20).get("layout") is None
     assert config(15, 20).get("layout") == "select"
+
+
+def test_help_adds_one_smart_tool_and_makes_no_other_smart() -> None:
+    classes = [ClassConfig(name=name) for name in ("road", "car")]
+    view = ET.fromstring(labeling_config(classes, assist=True))
+    smart = {tag.tag: tag.get("smart") for tag in view if tag.get("toName")}
+    assert smart == {"BrushLabels": "false", "KeyPointLabels": "true", "PolygonLabels": "false"}
+    assert [label.get("value") for label in labels_of(labeling_config(classes, assist=True), "KeyPointLabels")] == [
+        "road",
+        "car",
+    ]
+    assert "smart" not in labeling_config(classes)
+    assert "KeyPoint" not in labeling_config(classes)

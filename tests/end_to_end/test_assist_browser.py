@@ -1,0 +1,186 @@
+"""Clicks and boxes in Label Studio's own page become masks, by the help server; what is submitted is what was shown."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+
+from assist.backends.registry import click_backend
+from assist.robot import overlap
+from assist.server import assist_app
+from assist.service import Assist
+from benchmarks.browser import SUBMIT, Page
+from connectors.label_studio.assist_connection import AssistAddress
+from connectors.label_studio.brush import decode_brush
+from connectors.label_studio.client import connected, request
+from connectors.label_studio.image_source import ImageSource
+from connectors.label_studio.server import LabelStudioServer
+from connectors.label_studio.tool import LabelStudioTool
+from connectors.labeling_tool import Question
+from workspace.config import ClassConfig
+from workspace.sample import Sample, question_key
+
+pytestmark = [
+    pytest.mark.label_studio,
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("label_studio"),
+]
+
+H, W = 240, 320
+USER, PASSWORD = "fewclicks", "a password for tests"
+ALT = 1
+ACCEPT = "document.querySelector('[data-testid=\"bottombar-accept-suggestions-button\"]')"
+
+
+def scene() -> tuple[np.ndarray, np.ndarray]:
+    """A bluish ground with a reddish disk that touches a slightly different reddish square: image, disk."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:H, :W]
+    disk = (rows - 120) ** 2 + (columns - 110) ** 2 < 60**2
+    square = (abs(rows - 120) < 40) & (columns >= 165) & (columns < 250) & ~disk
+    image = np.where(disk[..., None], [60, 70, 200], np.where(square[..., None], [60, 100, 190], [170, 90, 40]))
+    return np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8), disk
+
+
+@contextmanager
+def serving(server: LabelStudioServer, answers: list[Any] | None = None) -> Iterator[str]:
+    """The real help server; what it answers is noted too."""
+
+    class Noting(Assist):
+        def answer(self, request: Any) -> list[dict[str, Any]]:
+            found = super().answer(request)
+            if answers is not None and found:
+                answers.append(found)
+            return found
+
+    with ImageSource(server.url, server.token) as source:
+        app = assist_app(Noting(source, click_backend("classic")), USER, PASSWORD)
+        running = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
+        thread = threading.Thread(target=running.run)
+        thread.start()
+        try:
+            deadline = time.monotonic() + 60
+            while not running.started:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
+        finally:
+            running.should_exit = True
+            thread.join()
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def helped_tool(server: LabelStudioServer, folder: Path, assist: AssistAddress | None) -> LabelStudioTool:
+    return LabelStudioTool(
+        server.url,
+        server.token,
+        title="helped",
+        classes=tuple(ClassConfig(name=name) for name in ("ground", "thing")),
+        background="ground",
+        files_root=server.workspace_root,
+        workspace_root=server.workspace_root,
+        project_file=folder / "project.json",
+        assist=assist,
+    )
+
+
+def check_connection(tool: LabelStudioTool, server: LabelStudioServer, url: str) -> None:
+    """One backend that is connected, and its webhook, which Label Studio makes without a password, has ours."""
+    project = tool.project_id()
+    with connected(server.url, server.token) as client:
+        (backend,) = client.ml.list(project=project)
+        assert (backend.url, backend.state, backend.is_interactive) == (url, "CO", True)
+        (hook,) = request(client, "GET", "api/webhooks/", params={"project": project})
+        assert hook["url"] == f"{url}/webhook"
+        assert httpx.post(hook["url"], json={}, trust_env=False).status_code == 401
+        assert httpx.post(hook["url"], json={}, headers=hook["headers"], trust_env=False).status_code == 200
+
+
+def click(page: Page, x: float, y: float, modifiers: int = 0) -> None:
+    """With the smart key point of the class "thing", at a point of the picture. The class is picked for every click."""
+    left, top, _, height = page.box("document.querySelector('.konvajs-content')")
+    label = "document.querySelectorAll('.lsf-label')[3]"
+    page.evaluate(f"{label}.className.includes('selected') || {label}.click()")
+    page.wait_for(f"{label}.className.includes('selected')")
+    place = {"x": left + x * height / H, "y": top + y * height / H, "modifiers": modifiers}
+    held = {"button": "left", "buttons": 1, "clickCount": 1}
+    page.command("Input.dispatchMouseEvent", type="mouseMoved", **place)
+    page.command("Input.dispatchMouseEvent", type="mousePressed", **place, **held)
+    page.command("Input.dispatchMouseEvent", type="mouseReleased", **place, **held)
+
+
+def test_a_click_becomes_a_mask_that_a_second_click_corrects_and_that_is_submitted(
+    page: Page, label_studio_server: LabelStudioServer, tmp_path: Path
+) -> None:
+    image, disk = scene()
+    folder = label_studio_server.workspace_root / "videos" / "assist"
+    folder.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(folder / "000000.png"), image)
+    key = question_key("helped-0a1b2c3d4e", 1, Sample(0))
+    question = Question(key, "helped-0a1b2c3d4e", "S", 1, Sample(0), folder / "000000.png", H, W, None, "")
+    # help that cannot be reached is not in the way: the question is asked all the same
+    nowhere = AssistAddress("http://127.0.0.1:9", USER, PASSWORD)
+    assert helped_tool(label_studio_server, tmp_path, nowhere).push([question], lambda: None) == 1
+    answers: list[list[dict[str, Any]]] = []
+    with serving(label_studio_server, answers) as url:
+        tool = helped_tool(label_studio_server, tmp_path, AssistAddress(url, USER, PASSWORD))
+        tool.push([question], lambda: None)
+        check_connection(tool, label_studio_server, url)
+        page.open(f"{label_studio_server.url}/user/account")
+        switches = {"autoAnnotation": "true", "autoAcceptSuggestions": "false"}
+        for name, value in switches.items():
+            page.evaluate(f"localStorage.setItem('{name}', '{value}')")
+        page.open(tool.link([key]))
+        page.wait_for(f"!!{SUBMIT} && document.querySelector('.konvajs-content canvas')?.width > 100")
+        page.wait_for("document.querySelectorAll('.lsf-label').length == 6")
+        time.sleep(1)
+        page.evaluate("document.querySelectorAll('.lsf-label')[3].click()")
+        page.press("m")
+        click(page, 110, 120)
+        page.wait_for(f"!!{ACCEPT}")
+        wait_for(lambda: len(answers) == 1)
+        click(page, 210, 120, ALT)
+        wait_for(lambda: len(answers) == 2)
+        # the first click takes both, which are of nearly one colour; the second one takes the square away
+        first, second = (decode_brush(answer[0]["value"]["rle"], H, W) for answer in answers)
+        assert first[120, 110]
+        assert first[120, 210]
+        assert second[120, 110]
+        assert not second[120, 210]
+        page.wait_for("document.querySelectorAll('.lsf-outliner-item').length == 2")
+        time.sleep(1)
+        page.click(ACCEPT)
+        page.wait_for("document.querySelectorAll('.lsf-outliner-item').length == 1")
+        page.evaluate(f"{SUBMIT}.click()")
+        wait_for(lambda: tool.progress([key]).answered == {key})
+        (answer,) = tool.pull([key])
+        assert answer.mask is not None
+        assert overlap(answer.mask == 1, disk.astype(np.uint8)) > 0.95
+        np.testing.assert_array_equal(answer.mask == 1, second)
+        assert answer.changed_regions == 1
+
+        # no help any more: the next push disconnects it, and takes its webhook away
+        second_key = question_key("helped-0a1b2c3d4e", 1, Sample(1))
+        more = Question(second_key, "helped-0a1b2c3d4e", "S", 1, Sample(1), folder / "000000.png", H, W, None, "")
+        helped_tool(label_studio_server, tmp_path, None).push([more], lambda: None)
+        with connected(label_studio_server.url, label_studio_server.token) as client:
+            assert client.ml.list(project=tool.project_id()) == []
+            assert not request(client, "GET", "api/webhooks/", params={"project": tool.project_id()})
+            assert "KeyPoint" not in client.projects.get(tool.project_id()).label_config
