@@ -58,6 +58,7 @@ for command in (
     backing_up.restore,
     labeling.serve,
     doctor.doctor,
+    projects.settings,
     deploying.deploy,
     demo.demo,
 ):
