@@ -30,11 +30,13 @@ def print_pdf(page: Path, target: Path) -> None:
         # as root, in a container, Chromium has no sandbox to offer; the page is ours and holds no script
         alone = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
         command = [
-            program, "--headless=new", *alone, "--disable-gpu", "--disable-dev-shm-usage", "--no-pdf-header-footer",
+            program, "--headless=new", *alone, "--disable-gpu", "--disable-dev-shm-usage",
+            "--no-first-run", "--disable-background-networking", "--disable-component-update", "--no-pdf-header-footer",
             f"--user-data-dir={folder}/profile", f"--print-to-pdf={made}", page.resolve().as_uri(),
         ]  # fmt: skip
         try:
-            subprocess.run(command, check=True, capture_output=True, timeout=_SECONDS)
+            # no pipes: what Chromium leaves running for a while would keep them open
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_SECONDS)
             write_bytes(target, made.read_bytes())
         except (subprocess.SubprocessError, FileNotFoundError) as error:
             raise UserError(

@@ -60,6 +60,7 @@ for command in (
     backing_up.restore,
     labeling.serve,
     doctor.doctor,
+    projects.settings,
     deploying.deploy,
     stacking.up,
     stacking.listen,

@@ -63,3 +63,13 @@ def add(
         print(f"Error: {error}")
     if failures:
         raise failures[-1]
+
+
+def settings() -> None:
+    """Print every setting with its values, its default and what it does, as Markdown.
+
+    Example: fewclicks settings
+    """
+    from fewclicks.settings_reference import settings_reference
+
+    print(settings_reference(), end="")

@@ -119,6 +119,24 @@ def test_every_strategy_and_segmenter_is_named_in_the_docs() -> None:
     assert not missing
 
 
+def test_the_reference_of_the_settings_is_what_the_code_says() -> None:
+    from fewclicks.settings_reference import settings_reference
+
+    text = settings_reference()
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == text, "fewclicks settings > docs/settings.md"
+    default = yaml.safe_load((ROOT / "configs" / "default.yaml").read_text(encoding="utf-8"))
+    keys = [f"{section}.{key}" for section, values in default.items() for key in values]
+    assert re.findall(r"^\| `([a-z_.]+)` \|", text, re.MULTILINE) == keys
+    assert "| `labeling.overlap` | whole number, 1 to 5 | `1` |" in text
+    assert "| `propagation.probability_stride` | `1`, `2`, `4`, `8` | `4` |" in text
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
 def test_every_export_format_is_in_the_docs() -> None:
     from flows.exporting import FORMATS
 
