@@ -5,11 +5,14 @@ They are derived, never facts: `recount` makes them again from the log and comes
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, text
+
+from workspace.databases import is_postgres
 
 _IMPORTED = "imported"  # the source of labels that nobody was asked for
 
@@ -34,12 +37,12 @@ def create_tables(connection: Connection) -> None:
         """CREATE TABLE answer (
             video TEXT NOT NULL, round INTEGER NOT NULL, sample TEXT NOT NULL, annotation TEXT NOT NULL,
             skipped INTEGER NOT NULL, clicks INTEGER NOT NULL,
-            PRIMARY KEY (video, round, sample, annotation)) WITHOUT ROWID""",
+            PRIMARY KEY (video, round, sample, annotation)) {without_rowid}""",
         """CREATE TABLE tally (
             video TEXT PRIMARY KEY, asked INTEGER NOT NULL, labeled INTEGER NOT NULL, skipped INTEGER NOT NULL,
             withdrawn INTEGER NOT NULL, clicks INTEGER NOT NULL)""",
     ):
-        connection.execute(text(statement))
+        connection.execute(text(statement.format(without_rowid="" if is_postgres(connection) else "WITHOUT ROWID")))
 
 
 def count(connection: Connection, video: str | None, round_number: int, kind: str, payload: Mapping[str, Any]) -> None:
@@ -75,6 +78,9 @@ def read_tallies(connection: Connection, video: str | None = None) -> dict[str, 
 
 def recount(connection: Connection) -> None:
     """Make all sums from the log."""
+    if is_postgres(connection):
+        _replay(connection)
+        return
     for statement in (
         "DELETE FROM answer",
         "DELETE FROM tally",
@@ -100,6 +106,15 @@ def recount(connection: Connection) -> None:
             SET labeled = excluded.labeled, skipped = excluded.skipped, clicks = excluded.clicks""",
     ):
         connection.execute(text(statement))
+
+
+def _replay(connection: Connection) -> None:
+    """The same by reading the log event by event: slower, and without a database's own JSON."""
+    for table in ("answer", "tally"):
+        connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - two constants
+    kinds = "SELECT video, round, kind, payload FROM event WHERE kind IN ('selected', 'withdrawn', 'label') ORDER BY id"
+    for row in connection.execute(text(kinds)).all():
+        count(connection, row.video, row.round, row.kind, json.loads(row.payload))
 
 
 def _answered(connection: Connection, video: str, round_number: int, payload: Mapping[str, Any]) -> Tally:

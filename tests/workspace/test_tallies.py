@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -22,8 +23,8 @@ def label(sample: str, annotation: str, skipped: bool, clicks: int) -> NewEvent:
     return NewEvent("label", payload)
 
 
-def test_what_the_sums_are(tmp_path: Path) -> None:
-    with Facts.open(tmp_path / "fewclicks.db") as facts:
+def test_what_the_sums_are(open_facts: Callable[[], Facts]) -> None:
+    with open_facts() as facts:
         for video in VIDEOS:
             facts.add_video(video)
         video = VIDEOS[0].id
@@ -40,6 +41,10 @@ def test_what_the_sums_are(tmp_path: Path) -> None:
         facts.append(video, 1, NewEvent("withdrawn", {"sample": "f000001"}, dedupe="w"))
         facts.append(video, 1, NewEvent("withdrawn", {"sample": "f000001"}, dedupe="w"))  # dropped by the log
         assert facts.tallies() == {video: Tally(asked=3, labeled=2, withdrawn=1, clicks=9)}
+        before = facts.tallies()
+        with facts._engine.begin() as connection:
+            recount(connection)
+        assert facts.tallies() == before
 
 
 ANSWERS = st.tuples(
