@@ -7,13 +7,16 @@ export FEWCLICKS_HOME ?= $(CURDIR)/.cache/fewclicks
 export DO_NOT_TRACK := 1
 WORKERS ?= 2
 
-.PHONY: demo test check serve install label-studio readers clean
+.PHONY: demo test faults check serve install label-studio readers clean
 
 demo: install ## label a rendered clip with a simulated annotator, in under five minutes
 	$(BIN)/fewclicks demo --out out/demo
 
 test: check label-studio readers ## every test, real servers included
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+faults: install ## random faults against the loop, 200 of them over 8 videos: make faults FAULTS=50 SEED=7
+	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/flows/fault_campaign.py --faults $(or $(FAULTS),200) $(if $(SEED),--seed $(SEED))
 
 check: install ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -28,6 +28,7 @@ from rich.table import Table
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, write_result
 from connectors.label_studio.annotator import corrected_regions
 from connectors.label_studio.labeling_config import label_texts, labeling_config
+from connectors.label_studio.listings import OVERLAP
 from connectors.label_studio.server import LabelStudioServer
 from connectors.label_studio.tool import LabelStudioTool
 from connectors.labeling_tool import Question
@@ -98,6 +99,8 @@ def _measure(server: LabelStudioServer, root: Path, image: Path, tasks: int, con
         stage("push again", lambda: _expect(0, tool.push(_questions(tasks, image, shown), lambda: None)))
         keys = [question.key for question in _questions(tasks, image, None)]
         stage("progress, all open", lambda: _expect(tasks, len(tool.progress(keys).open)))
+        time.sleep(OVERLAP.total_seconds())  # what changed so recently is read again
+        stage("progress, nothing new", lambda: _expect(tasks, len(tool.progress(keys).open)))
         own = tool.project_id()
         http.post(f"/api/dm/actions/?id=delete_tasks&project={own}", json=_EVERYTHING).raise_for_status()
         answered = corrected_regions(shown, _mask(1), label_texts(CLASSES), None)
@@ -122,9 +125,8 @@ def _measure(server: LabelStudioServer, root: Path, image: Path, tasks: int, con
             lambda: http.get(f"/api/projects/{tool.project_id()}/export", params=exported).raise_for_status(),
         )
     for unit in ("seconds", "cpu_seconds"):
-        # the bulk import is handed JSON that is ready; ours makes it, which is timed on its own
-        importing = result["push"][unit] - result[_ENCODING][unit]
-        result[f"import_against_bulk_{unit}"] = round(importing / result[_BULK][unit], 2)
+        # the bulk import is handed JSON that is ready; ours makes it meanwhile, and that counts
+        result[f"push_against_bulk_{unit}"] = round(result["push"][unit] / result[_BULK][unit], 2)
     return result
 
 
@@ -188,8 +190,8 @@ def _print(result: dict[str, Any]) -> None:
             table.add_row(name, f"{row['seconds']:.1f}", f"{row['cpu_seconds']:.1f}", f"{row['memory_mb']:.0f}")
     console = Console()
     console.print(table)
-    wall, cpu = result["import_against_bulk_seconds"], result["import_against_bulk_cpu_seconds"]
-    console.print(f"push without encoding, against bulk import: {wall:.2f} (CPU {cpu:.2f})")
+    wall, cpu = result["push_against_bulk_seconds"], result["push_against_bulk_cpu_seconds"]
+    console.print(f"push with encoding, against bulk import of JSON that is ready: {wall:.2f} (CPU {cpu:.2f})")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -48,6 +48,7 @@ for command in (
     steering.resume,
     steering.cancel,
     steering.retry,
+    steering.prioritize,
     people.people,
     exporting.export,
     importing.import_masks,

@@ -51,7 +51,7 @@ def export(
     layout = Layout(folder.resolve())
     config = layout.config()
     wanted = [item.value for item in (Format if every else dict.fromkeys(formats or BY_DEFAULT))]
-    with Facts.open(layout.database_file) as facts:
+    with Facts.of(layout) as facts:
         rows = [facts.video(video)] if video else facts.videos()
         if not rows:
             raise UserError(f"{layout.root} has no videos.", f"Add one with `fewclicks add {folder} VIDEO`.")

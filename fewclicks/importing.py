@@ -44,7 +44,7 @@ def import_masks(
     layout = Layout(folder.resolve())
     config = layout.config()
     act = import_labels if use is Use.LABELS else import_predictions
-    with Facts.open(layout.database_file) as facts:
+    with Facts.of(layout) as facts:
         found = find_video(facts, video)
         with progress_bars(Console(stderr=True)) as show:
             beat = partial(show, f"importing {source.name}")

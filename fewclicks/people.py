@@ -26,7 +26,7 @@ def people(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The proje
     table.add_column("annotator", overflow="fold")
     for heading in ("answers", "skipped", "right*", "choices right*", "seconds open", "clicks**", "active seconds**"):
         table.add_column(heading, justify="right")
-    with Facts.open(layout.database_file) as facts:
+    with Facts.of(layout) as facts:
         for row in people_rows(layout.videos, facts, len(config.project.classes)):
             table.add_row(
                 row["annotator"],

@@ -48,7 +48,7 @@ def add(
     config = layout.config()
     console = Console(stderr=True)
     failures: list[UserError] = []
-    with Facts.open(layout.database_file) as facts:
+    with Facts.of(layout) as facts:
         for path in videos:
             try:
                 with progress_bars(console) as show:

@@ -51,7 +51,7 @@ def review(
     if ask:  # before the long look: is there anybody to ask?
         reviews = label_studio_tool(layout, config, review=True)
         context = open_context(layout.root, label_studio_tool(layout, config), reviews=reviews)
-    with Facts.open(layout.database_file) as facts:
+    with Facts.of(layout) as facts:
         rows = [facts.video(video)] if video else facts.videos()
         if not rows:
             raise UserError(f"{layout.root} has no videos.", f"Add one with `fewclicks add {folder} VIDEO`.")

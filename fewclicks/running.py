@@ -82,15 +82,14 @@ def _advance_all(context: Context, console: object) -> bool:
 
     from fewclicks.progress_bars import progress_bars
     from flows.advance import advance_video, progress_display
-    from flows.machine import has_work
+    from flows.budgets import turns
     from flows.progress import waiting_for
 
     assert isinstance(console, Console)
-    for row in context.facts.videos():
-        if has_work(context, row):
-            with progress_bars(console) as show:
-                progress_display.set(show)
-                advance_video(str(context.layout.root), row.video.id)
+    for video, select in turns(context):
+        with progress_bars(console) as show:
+            progress_display.set(show)
+            advance_video(str(context.layout.root), video, select)
     rows = context.facts.videos()
     for row in rows:
         console.print(waiting_for(context, row), highlight=False, markup=False)
@@ -113,7 +112,7 @@ def status(folder: Folder) -> None:
     layout = Layout(folder.resolve())
     config = layout.config()
     rows, states = [], []
-    with Facts.open(layout.database_file) as facts:
+    with Facts.of(layout) as facts:
         for video, frames, state, turn, asked, answered, skipped, withdrawn, clicks, quality in project_rows(
             facts, config.stopping.rounds
         ):

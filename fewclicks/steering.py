@@ -54,6 +54,27 @@ def retry(folder: Folder, videos: Videos) -> None:
     _give(folder, videos, Order.RETRY)
 
 
+def prioritize(
+    folder: Folder,
+    videos: Videos,
+    priority: Annotated[int, typer.Option(min=-1000, max=1000, help="Higher goes first; 0 is usual.")] = 1,
+) -> None:
+    """Let videos go first, or last, wherever they wait for their turn.
+
+    Example: fewclicks prioritize street clip-0123456789 --priority 5
+    """
+    from workspace.facts import Facts
+    from workspace.layout import Layout
+
+    layout = Layout(folder.resolve())
+    layout.config()
+    with Facts.of(layout) as facts:
+        for video in videos:
+            facts.video(video)  # a misspelled id is told before any video is touched
+        for video in videos:
+            print(f"{video}: priority {priority}{'' if facts.prioritize(video, priority) else ' (as it was)'}")
+
+
 def _give(folder: Path, videos: list[str], order: Order) -> None:
     from flows.progress import place_of
     from workspace.facts import Facts
@@ -61,7 +82,7 @@ def _give(folder: Path, videos: list[str], order: Order) -> None:
 
     layout = Layout(folder.resolve())
     layout.config()
-    with Facts.open(layout.database_file) as facts:
+    with Facts.of(layout) as facts:
         for video in videos:
             facts.video(video)  # a misspelled id is told before any video is touched
         for video in videos:

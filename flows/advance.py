@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 
 from prefect import flow, get_run_logger, task
@@ -10,6 +11,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows import machine
+from flows.budgets import turns
 from flows.context import Context, ShowProgress, open_context, silent
 from flows.machine import Step
 from flows.progress import round_rows
@@ -25,13 +27,14 @@ progress_display: ContextVar[ShowProgress] = ContextVar("progress_display", defa
 
 
 @flow(name="advance", flow_run_name="advance {video}", persist_result=False)
-def advance_video(workspace: str, video: str) -> str:
+def advance_video(workspace: str, video: str, select: bool = True) -> str:
     """Move one video on until people must answer or it is done; safe to kill and to run again.
 
-    workspace: the project's folder, as this machine sees it;  video: its id.
+    workspace: the project's folder, as this machine sees it;  video: its id
+    select: whether people may be asked about new samples now (a shared budget has turns)
     Returns "waiting", "done", "busy" (another process has it) or "held" (paused, cancelled, failed).
     """
-    context = _open(workspace)
+    context = replace(_open(workspace), may_select=select)
     try:
         outcome = machine.advance(context, video, _as_task)
         rows = round_rows(context.facts, video)
@@ -50,18 +53,17 @@ def tick(workspace: str) -> dict[str, str]:
     """
     logger = get_run_logger()
     context = _open(workspace)
+    outcomes, failures = {}, []
     try:
-        busy = [row.video.id for row in context.facts.videos() if machine.has_work(context, row)]
+        for video, select in turns(context):
+            try:
+                outcomes[video] = advance_video(workspace, video, select)
+            except UserError as error:
+                # one broken video must not stop the others; the run still ends as failed, below
+                logger.error("%s: %s", video, error)
+                failures.append(video)
     finally:
         context.facts.close()
-    outcomes, failures = {}, []
-    for video in busy:
-        try:
-            outcomes[video] = advance_video(workspace, video)
-        except UserError as error:
-            # one broken video must not stop the others; the run still ends as failed, below
-            logger.error("%s: %s", video, error)
-            failures.append(video)
     if failures:
         raise UserError(f"{len(failures)} video(s) could not be moved on: {', '.join(failures)}.", "The log says why.")
     return outcomes

@@ -41,7 +41,11 @@ def back_up(layout: Layout, target: Path, show: ShowProgress = silent) -> Backup
     Label Studio's own data, secrets, and what is computed again from the frames stay out. UserError if a file that the
     facts speak of is missing: such a backup could not be restored.
     """
-    layout.config()
+    if layout.config().facts.database is not None:
+        raise UserError(
+            "The facts of this project are in PostgreSQL, which `fewclicks backup` does not copy.",
+            "Back up its schema with pg_dump, and the folder with what you use for folders, facts first.",
+        )
     if target.exists():
         raise UserError(f"{target} is there already.", "A backup never overwrites one; choose another name.")
     if not target.resolve().parent.is_dir():

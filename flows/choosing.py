@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.budgets import allowance
 from flows.context import Context, beating
 from flows.embedding_files import asked_embeddings, frame_embeddings, sample_embeddings
 from flows.frame_files import FrameFiles, ScratchFiles
@@ -61,6 +62,9 @@ def select(context: Context, lease: Lease) -> bool:
     if reason is not None:
         lease.commit(State.DONE, lease.round - 1, [NewEvent("done", {"reason": reason})])
         return True
+    left = allowance(context)
+    if not context.may_select or left == 0:
+        return False  # another video's turn, or another day
     choice = (
         samples_with_model(context, lease, video)
         if newest_model(context.facts, video.id)
@@ -71,7 +75,7 @@ def select(context: Context, lease: Lease) -> bool:
         lease.commit(State.DONE, lease.round - 1, [NewEvent("done", nothing_left)])
         return True
     payload = {
-        "samples": [sample.key for sample in choice.samples],
+        "samples": [sample.key for sample in choice.samples[:left]],
         "strategy": settings.strategy,
         "granularity": choice.granularity,
         "seed": settings.seed,

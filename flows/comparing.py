@@ -183,7 +183,7 @@ def _annotators_labels(folder: Path, annotator: str, without: tuple[str, ...]) -
     layout = Layout(folder.resolve())
     config = layout.config()
     masks, seen = {}, set()
-    with Facts.open(layout.database_file) as facts:
+    with Facts.of(layout) as facts:
         for row in facts.videos():
             labels = labels_from_events(facts.events(row.video.id, "label"))
             seen |= {label.annotator for label in labels}

@@ -32,6 +32,7 @@ class Context:
     facts: Facts
     tool: LabelingTool
     show: ShowProgress = field(default=silent)
+    may_select: bool = True  # False: nobody is asked about new samples, whatever the budget
     reviews: LabelingTool | None = None  # where labels are looked at again
 
 
@@ -42,7 +43,7 @@ def open_context(
     layout = Layout(root.resolve())
     config = layout.config()
     strategy(config.selection.strategy)  # a misspelled name is told now, not after hours
-    return Context(layout, config, Facts.open(layout.database_file), tool, show, reviews)
+    return Context(layout, config, Facts.of(layout), tool, show, reviews=reviews)
 
 
 def beating(context: Context, lease: Lease, what: str) -> Callable[[float], None]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 
 from flows import asking, choosing, learning, review_tasks
+from flows.budgets import is_limited, may_ask
 from flows.context import Context
 from flows.rounds import asked_in, stop_reason
 from workspace.errors import LeaseLost, ToolUnavailable, UserError
@@ -58,8 +60,12 @@ def advance(context: Context, video: str, run: RunStep = plain) -> Outcome:
     if lease is None:
         return _not_ours(context, video)
     try:
-        while _moved(context, lease, run):
-            continue
+        while True:
+            state = lease.state
+            if not _moved(context, lease, run):
+                break
+            if state is State.SELECTING and is_limited(context.config.budget):
+                context = replace(context, may_select=False)  # one round, then it is another video's turn
         return Outcome.DONE if lease.state is State.DONE else Outcome.WAITING
     except LeaseLost:
         return _not_ours(context, video)  # we were frozen, and another process has gone on; or it was paused
@@ -103,6 +109,8 @@ def has_work(context: Context, row: VideoState) -> bool:
         return False
     if row.state is State.DONE:
         return stop_reason(context.facts, row.video, row.round, context.config.stopping) is None
+    if row.state is State.SELECTING and not may_ask(context):
+        return stop_reason(context.facts, row.video, row.round - 1, context.config.stopping) is not None
     if row.state is State.REVIEWING:
         return review_tasks.has_news(context, row.video.id, row.round)
     if row.state is not State.WAITING:

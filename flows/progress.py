@@ -85,6 +85,8 @@ def waiting_for(context: Context, row: VideoState) -> str:
         waiting = [item.key(row.video.id) for item in open_reviews(context, row.video.id)]
         where = context.reviews.link(waiting)
         return f"{row.video.id}: round {row.round}, waiting for {len(waiting)} review(s): {where}"
+    if row.state is State.SELECTING and row.owner is None:
+        return f"{row.video.id}: it is another video's turn, or the project's budget is used up (budget)."
     if row.state is not State.WAITING:
         return f"{row.video.id}: {row.state.value} (another process is at it)"
     keys = [question_key(row.video.id, row.round, s) for s in asked_in(context.facts, row.video.id, row.round)]

@@ -30,7 +30,7 @@ def create_project(folder: Path, name: str | None, classes: Sequence[str] | None
         layout.videos.mkdir(exist_ok=True)
     except OSError as error:
         raise UserError(f"{layout.root} cannot be written: {error.strerror}.") from None
-    Facts.open(layout.database_file).close()
+    Facts.of(layout).close()
     return layout
 
 

@@ -85,6 +85,15 @@ class ReviewConfig(Section):
     samples: PositiveInt = 2  # frames per round, at most
 
 
+class BudgetConfig(Section):
+    """Of all videos of a project together."""
+
+    tasks: PositiveInt | None = None  # samples asked
+    tasks_per_day: PositiveInt | None = None
+    clicks: PositiveInt | None = None  # modelled
+    clicks_per_day: PositiveInt | None = None
+
+
 class StoppingConfig(Section):
     rounds: PositiveInt = 10
     clicks: PositiveInt | None = None
@@ -164,6 +173,11 @@ class AssistConfig(Section):
     model: str | None = None  # a folder made by `fewclicks assist train`, for clicks and boxes
 
 
+class FactsConfig(Section):
+    database: str | None = None  # postgresql://user@host/name, without a password; null: SQLite in the workspace
+    schema_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,50}$")] | None = None  # null: from project.name
+
+
 class LeaseConfig(Section):
     seconds: Annotated[float, Field(ge=1)] = 120.0
 
@@ -174,12 +188,14 @@ class Config(Section):
     selection: SelectionConfig = SelectionConfig()
     labeling: LabelingConfig = LabelingConfig()
     review: ReviewConfig = ReviewConfig()
+    budget: BudgetConfig = BudgetConfig()
     stopping: StoppingConfig = StoppingConfig()
     segmenter: SegmenterConfig = SegmenterConfig()
     propagation: PropagationConfig = PropagationConfig()
     rubric: RubricConfig = RubricConfig()
     label_studio: LabelStudioConfig = LabelStudioConfig()
     assist: AssistConfig = AssistConfig()
+    facts: FactsConfig = FactsConfig()
     lease: LeaseConfig = LeaseConfig()
 
 

@@ -1,4 +1,4 @@
-"""The facts: videos with their state and lease, and the append-only event log, in SQLite through SQLAlchemy."""
+"""The facts: videos with their state and lease, and the append-only event log, in a database through SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, Row, create_engine, event, text
+from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
+from workspace.databases import make_schema, now_s, one_writer, postgres_engine, schema_of, sqlite_engine
 from workspace.errors import LeaseLost, UserError
+from workspace.layout import Layout
 from workspace.migrations import migrate
 from workspace.owners import is_dead, new_owner
 from workspace.redaction import redacted
@@ -52,6 +54,7 @@ class VideoState:
     owner: str | None
     lease_until: float | None
     hold: Hold | None = None
+    priority: int = 0
 
 
 class Facts:
@@ -62,9 +65,8 @@ class Facts:
 
     @classmethod
     def open(cls, path: Path) -> Facts:
-        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
-        event.listen(engine, "connect", _prepare_connection)
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        """Those in an SQLite file, which is made if there is none."""
+        engine = sqlite_engine(path)
         try:
             migrate(engine)
         except DatabaseError as error:
@@ -77,6 +79,30 @@ class Facts:
             engine.dispose()
             raise
         return cls(engine)
+
+    @classmethod
+    def connect(cls, address: str, schema: str) -> Facts:
+        """Those in a schema of a PostgreSQL database, which is made if there is none."""
+        engine = postgres_engine(address, schema)
+        try:
+            make_schema(engine, schema)
+            migrate(engine)
+        except DatabaseError as error:
+            engine.dispose()
+            reason = " ".join(str(error.orig).split())[:200]
+            raise UserError(f"The database of facts.database cannot be used: {reason}.", "Is it running?") from None
+        except UserError:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    @classmethod
+    def of(cls, layout: Layout) -> Facts:
+        """Those of a project, wherever its settings say they lie."""
+        config = layout.config()
+        if config.facts.database is None:
+            return cls.open(layout.database_file)
+        return cls.connect(config.facts.database, config.facts.schema_name or schema_of(config.project.name))
 
     def close(self) -> None:
         self._engine.dispose()
@@ -139,6 +165,23 @@ class Facts:
             if len(rows) < 1000:
                 return
             after = rows[-1].id
+
+    def events_since(self, at: float, kind: str) -> list[Event]:
+        """Those of one kind from a time on (seconds since the epoch), oldest first."""
+        query = text("SELECT * FROM event WHERE kind = :kind AND at >= :at ORDER BY id")
+        with self._engine.begin() as connection:
+            rows = connection.execute(query, {"kind": kind, "at": at}).all()
+        return [Event(row.id, row.at, row.video, row.round, row.kind, json.loads(row.payload)) for row in rows]
+
+    def prioritize(self, video: str, priority: int) -> bool:
+        """Higher goes first, 0 is usual; False if it is so already."""
+        row = self.video(video)
+        if row.priority == priority:
+            return False
+        with self._engine.begin() as connection:
+            connection.execute(text("UPDATE video SET priority = :p WHERE id = :id"), {"p": priority, "id": video})
+            payload = {"priority": priority, "before": row.priority}
+            return _append(connection, video, row.round, NewEvent("prioritized", payload))
 
     def last_event(self, video: str, kind: str) -> Event | None:
         query = "SELECT * FROM event WHERE video = :video AND kind = :kind ORDER BY id DESC LIMIT 1"
@@ -227,10 +270,11 @@ class Facts:
 
     def claim(self, video: str, seconds: float) -> Lease | None:
         """Take the video's lease for this process; None while a living other process has it, or while it is held."""
-        now, owner = time.time(), new_owner()
+        owner = new_owner()
         seen = self.video(video)
         dead = seen.owner if seen.owner is not None and is_dead(seen.owner) else None
         with self._engine.begin() as connection:
+            now = now_s(connection)
             taken = connection.execute(
                 text(
                     "UPDATE video SET owner = :owner, lease_until = :until WHERE id = :id AND seq = :seq"
@@ -256,7 +300,8 @@ class Lease:
 
     def check(self) -> None:
         """Renew; LeaseLost if the video is no longer ours. Call it immediately before every write to the outside."""
-        self._fenced("lease_until = :until", {"until": time.time() + self.seconds})
+        with self._engine.begin() as connection:
+            self._renew(connection)
         self._renewed = time.monotonic()
 
     def beat(self) -> None:
@@ -267,7 +312,7 @@ class Lease:
     def record(self, events: Sequence[NewEvent]) -> int:
         """Append facts without moving the video; returns how many were new."""
         with self._engine.begin() as connection:
-            self._update(connection, "lease_until = :until", {"until": time.time() + self.seconds})
+            self._renew(connection)
             return sum(_append(connection, self.video, self.round, new) for new in events)
 
     def commit(self, state: State, round_number: int, events: Sequence[NewEvent] = ()) -> None:
@@ -278,7 +323,7 @@ class Lease:
             self._update(
                 connection,
                 "state = :new, round = :round, seq = seq + 1, lease_until = :until",
-                {"new": state, "round": round_number, "until": time.time() + self.seconds},
+                {"new": state, "round": round_number, "until": now_s(connection) + self.seconds},
             )
             for new in events:
                 _append(connection, self.video, self.round, new)
@@ -289,7 +334,7 @@ class Lease:
     def fail(self, error: str) -> bool:
         """Note that the present step failed; True if that was once too often in a row, and the video is held now."""
         with self._engine.begin() as connection:
-            self._update(connection, "lease_until = :until", {"until": time.time() + self.seconds})
+            self._renew(connection)
             _append(connection, self.video, self.round, NewEvent("failed", {"state": self.state, "error": error}))
             failures = connection.execute(text(_FAILURES_IN_A_ROW), {"video": self.video}).scalar_one()
             if failures < MOST_FAILURES:
@@ -305,9 +350,8 @@ class Lease:
         except LeaseLost:
             return
 
-    def _fenced(self, change: str, values: dict[str, Any]) -> None:
-        with self._engine.begin() as connection:
-            self._update(connection, change, values)
+    def _renew(self, connection: Connection) -> None:
+        self._update(connection, "lease_until = :until", {"until": now_s(connection) + self.seconds})
 
     def _update(self, connection: Connection, change: str, values: dict[str, Any], even_if_held: bool = False) -> None:
         fence = "id = :id AND owner = :owner AND seq = :seq AND state = :state"
@@ -327,6 +371,7 @@ _FAILURES_IN_A_ROW = """SELECT COUNT(*) FROM event WHERE video = :video AND kind
 def _append(connection: Connection, video: str | None, round_number: int, new: NewEvent) -> bool:
     at = time.time()
     place = round_number if new.round is None else new.round
+    one_writer(connection)
     done = connection.execute(
         text(
             "INSERT INTO event (at, video, round, kind, payload, dedupe)"
@@ -350,10 +395,4 @@ def _append(connection: Connection, video: str | None, round_number: int, new: N
 def _video_state(row: Row[Any]) -> VideoState:
     video = Video(row.id, row.name, row.sha256, row.frames, row.width, row.height, row.fps, row.suffix)
     hold = None if row.hold is None else Hold(row.hold)
-    return VideoState(video, State(row.state), row.round, row.seq, row.owner, row.lease_until, hold)
-
-
-def _prepare_connection(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # SQLAlchemy's "begin" event opens transactions, not the driver's guess
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 30000"):
-        connection.execute(f"PRAGMA {pragma}")
+    return VideoState(video, State(row.state), row.round, row.seq, row.owner, row.lease_until, hold, row.priority)

@@ -9,6 +9,7 @@ so that adding and taking away again leaves nothing behind.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
+
+from workspace.databases import is_postgres
 
 _IMPORTED = "imported"  # the source of labels that nobody was asked for
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -81,26 +84,28 @@ _AS_WORK = {
     "counted": "counted",
     "counted_clicks": "counted_clicks",
     "counted_ms": "counted_ms",
-    "frames": "(1 - skipped) * (instr(sample, '.') = 0)",
-    "frame_drawing": "drawing * (1 - skipped) * (instr(sample, '.') = 0)",
+    "frames": "(1 - skipped) * CASE WHEN sample LIKE '%.%' THEN 0 ELSE 1 END",
+    "frame_drawing": "drawing * (1 - skipped) * CASE WHEN sample LIKE '%.%' THEN 0 ELSE 1 END",
 }
 
 
 def create_tables(connection: Connection) -> None:
     """Make them, empty; those of an earlier version are dropped, for `recount` to fill."""
+    # a table that is its own index; sums of milliseconds may be large
+    end = "" if is_postgres(connection) else " WITHOUT ROWID"
     for statement in (
         *(f"DROP TABLE IF EXISTS {name}" for name in ("answer", "tally", "work")),
         # the last version of every annotation
-        """CREATE TABLE answer (
+        f"""CREATE TABLE answer (
             video TEXT NOT NULL, round INTEGER NOT NULL, sample TEXT NOT NULL, annotation TEXT NOT NULL,
             annotator TEXT NOT NULL, day TEXT NOT NULL, skipped INTEGER NOT NULL, clicks INTEGER NOT NULL,
-            drawing INTEGER NOT NULL, seconds_ms INTEGER NOT NULL, pixels INTEGER NOT NULL, counted INTEGER NOT NULL,
-            counted_clicks INTEGER NOT NULL, counted_ms INTEGER NOT NULL,
-            PRIMARY KEY (video, round, sample, annotation)) WITHOUT ROWID""",
-        f"CREATE TABLE tally (video TEXT PRIMARY KEY, {', '.join(f'{name} INTEGER NOT NULL' for name in _SUMS)})",
+            drawing INTEGER NOT NULL, seconds_ms BIGINT NOT NULL, pixels BIGINT NOT NULL, counted INTEGER NOT NULL,
+            counted_clicks INTEGER NOT NULL, counted_ms BIGINT NOT NULL,
+            PRIMARY KEY (video, round, sample, annotation)){end}""",
+        f"CREATE TABLE tally (video TEXT PRIMARY KEY, {', '.join(f'{name} BIGINT NOT NULL' for name in _SUMS)})",
         f"""CREATE TABLE work (video TEXT NOT NULL, day TEXT NOT NULL, annotator TEXT NOT NULL,
-            {", ".join(f"{name} INTEGER NOT NULL" for name in _DONE)},
-            PRIMARY KEY (video, day, annotator)) WITHOUT ROWID""",
+            {", ".join(f"{name} BIGINT NOT NULL" for name in _DONE)},
+            PRIMARY KEY (video, day, annotator)){end}""",
     ):
         connection.execute(text(statement))
 
@@ -138,7 +143,7 @@ def read_work(
 ) -> list[Work]:
     """Work from day `first` to day `last`, summed up over what `by` leaves out of video, day and annotator ("")."""
     keys = ", ".join(name if name in by else f"'' AS {name}" for name in Work.__slots__[:3])
-    sums = ", ".join(f"SUM({name})" for name in _DONE)
+    sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in _DONE)  # PostgreSQL would give decimals
     limits = {"video = :video": video, "day >= :first": first, "day <= :last": last}
     where = " AND ".join(clause for clause, value in limits.items() if value is not None)
     query = f"SELECT {keys}, {sums} FROM work"
@@ -151,8 +156,8 @@ def read_work(
 def read_rounds(connection: Connection, video: str, after: int = 0) -> dict[int, tuple[Tally, Work]]:
     """Round -> its answers, of one video from round `after` on; samples in the first, annotations in the second."""
     query = (
-        f"SELECT round, SUM(sample_labeled), SUM(1 - sample_labeled), SUM(sample_pixels),"
-        f" {', '.join(f'SUM({name})' for name in _DONE)} FROM ("
+        "SELECT round, CAST(SUM(sample_labeled) AS BIGINT), CAST(SUM(1 - sample_labeled) AS BIGINT),"
+        f" CAST(SUM(sample_pixels) AS BIGINT), {', '.join(f'CAST(SUM({name}) AS BIGINT)' for name in _DONE)} FROM ("
         f"SELECT round, sample, MAX(1 - skipped) AS sample_labeled, MAX(pixels) AS sample_pixels,"
         f" {', '.join(f'SUM({formula}) AS {name}' for name, formula in _AS_WORK.items())}"
         " FROM answer WHERE video = :video AND round >= :after GROUP BY round, sample) AS one GROUP BY round"
@@ -167,6 +172,9 @@ def read_rounds(connection: Connection, video: str, after: int = 0) -> dict[int,
 
 def recount(connection: Connection) -> None:
     """Make all sums from the log."""
+    if is_postgres(connection):
+        _replay(connection)
+        return
 
     def path(name: str) -> str:
         return f"json_extract(payload, '$.{name}')"
@@ -211,9 +219,17 @@ def recount(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
-def _answered(
-    connection: Connection, video: str, round_number: int, payload: Mapping[str, Any], at: float
-) -> Tally:  # fmt: skip
+def _replay(connection: Connection) -> None:
+    """The same by reading the log event by event: slower, and without a database's own JSON."""
+    for table in ("answer", "tally", "work"):
+        connection.execute(text(f"DELETE FROM {table}"))
+    kinds = "'selected', 'withdrawn', 'failed', 'agreement', 'label'"
+    query = f"SELECT video, round, kind, payload, at FROM event WHERE kind IN ({kinds}) ORDER BY id"
+    for row in connection.execute(text(query)).all():
+        count(connection, row.video, row.round, row.kind, json.loads(row.payload), row.at)
+
+
+def _answered(connection: Connection, video: str, round_number: int, payload: Mapping[str, Any], at: float) -> Tally:
     """What an answer, or a new version of one, changes; and note it."""
     place = {"video": video, "round": round_number, "sample": payload["sample"], "annotation": payload["annotation"]}
     before = _of_sample(connection, place)

@@ -56,7 +56,7 @@ def prediction_regions(mask: MaskArray, labels: Sequence[str], background: int |
 
     mask: (H, W) uint8;  labels: the label text of each class id.
     """
-    present = [int(k) for k in np.unique(mask) if k not in (UNKNOWN, background)]
+    present = [k for k in np.flatnonzero(np.bincount(mask.ravel())).tolist() if k not in (UNKNOWN, background)]
     return [brush_region(f"class{k}", labels[k], mask == k) for k in present]
 
 

@@ -7,6 +7,8 @@ length - 1, and the value or values. Label Studio packs RGBA, 8 bits per value, 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,16 +24,23 @@ def pack(pixels: NDArray[np.bool_]) -> bytes:
     starts = np.concatenate([[0], edges]) if flat.size else np.empty(0, np.int64)
     lengths = np.diff(np.concatenate([starts, [flat.size]])) * _CHANNELS
     parts = [f"{flat.size * _CHANNELS:032b}{7:05b}", *(f"{size - 1:04b}" for size in _SIZES)]
-    for length, value in zip(lengths.tolist(), flat[starts].tolist(), strict=True):
-        word = "1" * 8 if value else "0" * 8
-        while length > 0:
-            now = min(length, _LONGEST)
-            choice = (now > 8) + (now > 16) + (now > 256)  # the smallest size that holds it
-            parts.append(f"1{choice:02b}{now - 1:0{_SIZES[choice]}b}{word}")
-            length -= now
+    parts += map(_run, lengths.tolist(), flat[starts].tolist())
     bits = "".join(parts)
     octets = (len(bits) + 7) // 8
     return int(bits.ljust(octets * 8, "0"), 2).to_bytes(octets, "big")
+
+
+@lru_cache(maxsize=65536)  # the runs of one object are of few lengths
+def _run(length: int, value: bool) -> str:
+    """The bits of one run of equal values, in several parts if it is long."""
+    word = "1" * 8 if value else "0" * 8
+    parts = []
+    while length > 0:
+        now = min(length, _LONGEST)
+        choice = (now > 8) + (now > 16) + (now > 256)  # the smallest size that holds it
+        parts.append(f"1{choice:02b}{now - 1:0{_SIZES[choice]}b}{word}")
+        length -= now
+    return "".join(parts)
 
 
 def unpack(data: bytes) -> NDArray[np.uint8]:

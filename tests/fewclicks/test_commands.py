@@ -31,6 +31,7 @@ COMMANDS = [
     "resume",
     "cancel",
     "retry",
+    "prioritize",
     "people",
     "export",
     "import",
@@ -42,6 +43,8 @@ COMMANDS = [
     "serve",
     "doctor",
     "deploy",
+    "up",
+    "listen",
     "demo",
 ]
 

@@ -197,13 +197,15 @@ def alter(statement: str) -> Callable[[Path], None]:
         (
             {},
             alter(
-                "INSERT INTO video VALUES ('../../x', 'x', 'x', 1, 1, 1, 1, '.png', 0, 'ready', 0, 0, NULL, NULL, NULL)"
+                "INSERT INTO video VALUES ('../x', 'x', 'x', 1, 1, 1, 1, '.png', 0, 'ready', 0, 0, NULL, NULL, NULL, 0)"
             ),
             "its facts are wrong .*is not a slug",
         ),
         (
             {},
-            alter("INSERT INTO video VALUES ('x', 'x', 'x', 1, 1, 1, 1, '.png', 0, 'ready', 0, 0, NULL, NULL, NULL)"),
+            alter(
+                "INSERT INTO video VALUES ('x', 'x', 'x', 1, 1, 1, 1, '.png', 0, 'ready', 0, 0, NULL, NULL, NULL, 0)"
+            ),
             "lacks 1 file.* videos/x/frames/000000.png",
         ),
     ],

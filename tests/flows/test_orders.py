@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,7 +26,8 @@ CLIP = "clip-0123456789"
 def test_paused_in_every_step_it_comes_to_the_same_end(make_context: MakeContext, truth: Truth) -> None:
     """Each step is ordered to pause just before it begins, so what it does is fenced off and done again."""
     tool = MemoryTool(answer=lambda question: truth(question.sample.frame))
-    context = make_context(tool, stopping={"rounds": 1})
+    context = make_context(tool, stopping={"rounds": 1}, review={"before_training": True})
+    context = replace(context, reviews=tool)
     paused: set[State] = set()
 
     def step(state: State, do: machine.Step, context: Context, lease: Lease) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -123,5 +125,8 @@ def test_the_table_has_what_the_settings_and_the_commands_ask_for(tmp_path: Path
     assert names({}, {"serve"}) == basic
     assert names({"url": "http://elsewhere"}, set()) == basic[1:]
     assert names({"webhook": "http://127.0.0.1:8095"}, {"dashboard"}) == [*basic, "webhook", "dashboard"]
-    with pytest.raises(UserError, match="Port 1 on"):
-        services(layout, parse_config(values, "test"), Ports(prefect=1), "", "", set())
+    with closing(socket.socket()) as somebody:
+        somebody.bind(("127.0.0.1", 0))
+        taken = somebody.getsockname()[1]
+        with pytest.raises(UserError, match=f"Port {taken} on .* --prefect-port"):
+            services(layout, parse_config(values, "test"), Ports(0, taken, 0), "", "", set())

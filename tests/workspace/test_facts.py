@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,10 @@ VIDEO = Video("clip-0123456789", "Clip", "0123456789" * 6 + "abcd", 10, 64, 48, 
 
 
 @pytest.fixture
-def facts(tmp_path: Path):
-    facts = Facts.open(tmp_path / "fewclicks.db")
+def facts(open_facts: Callable[[], Facts]) -> Facts:
+    facts = open_facts()
     facts.add_video(VIDEO)
-    yield facts
-    facts.close()
+    return facts
 
 
 def claim(facts: Facts, seconds: float = 60) -> Lease:
@@ -80,16 +80,16 @@ def test_an_expired_lease_can_be_taken_and_the_sleeper_is_fenced_off(facts: Fact
 
 
 def test_an_expired_lease_that_nobody_took_is_still_good(facts: Facts) -> None:
-    lease = claim(facts, seconds=0.05)
-    time.sleep(0.1)
+    lease = claim(facts, seconds=1)
+    time.sleep(1.1)
     lease.check()
     assert facts.claim(VIDEO.id, 60) is None
 
 
-def test_the_lease_of_a_killed_process_is_taken_at_once(facts: Facts, tmp_path: Path) -> None:
+def test_the_lease_of_a_killed_process_is_taken_at_once(facts: Facts, open_elsewhere: str) -> None:
     program = (
         "import os, signal, sys; from pathlib import Path; from workspace.facts import Facts\n"
-        f"facts = Facts.open(Path({str(tmp_path / 'fewclicks.db')!r}))\n"
+        f"facts = {open_elsewhere}\n"
         f"assert facts.claim({VIDEO.id!r}, 3600) is not None\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -142,6 +142,39 @@ def test_the_log_is_append_only(facts: Facts) -> None:
     for statement in ("UPDATE event SET kind = 'x'", "DELETE FROM event"):
         with pytest.raises(IntegrityError, match="append-only"), facts._engine.begin() as connection:
             connection.execute(text(statement))
+
+
+def test_many_processes_append_in_one_order_and_claim_once(facts: Facts, open_elsewhere: str) -> None:
+    """Each writes 40 labels, all of the same 40 keys; and tries to take the lease."""
+    program = (
+        "from pathlib import Path; from workspace.facts import Facts, NewEvent\n"
+        f"facts = {open_elsewhere}\n"
+        f"print(facts.claim({VIDEO.id!r}, 60) is not None)\n"
+        "payload = {'sample': 'f000001', 'annotation': '1', 'skipped': False, 'clicks': {'correcting': 2}}\n"
+        "for n in range(40):\n"
+        f"    facts.append({VIDEO.id!r}, n, NewEvent('label', payload, dedupe=str(n)))\n"
+        "import time; time.sleep(5)"
+    )
+    place = Path(__file__).parents[2]
+    many = [
+        subprocess.Popen([sys.executable, "-c", program], cwd=place, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    told = [process.communicate()[0].strip() for process in many]
+    assert sorted(told) == ["False", "False", "True"]
+    assert len(list(facts.events(VIDEO.id, "label"))) == 40
+    tally = facts.tally(VIDEO.id)
+    assert (tally.labeled, tally.clicks) == (40, 80)
+    assert facts.tallies() == {VIDEO.id: tally}
+
+
+def test_a_time_keeps_its_fractions_and_a_day_is_found(facts: Facts) -> None:
+    before = time.time() - 1
+    facts.append(VIDEO.id, 1, NewEvent("label", {"n": 1}))
+    (event,) = facts.events_since(before, "label")
+    assert abs(event.at - time.time()) < 60
+    assert event.at != round(event.at)  # not rounded to what four bytes hold
+    assert facts.events_since(time.time() + 60, "label") == []
 
 
 def test_events_are_read_in_pages(facts: Facts) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -15,11 +15,10 @@ VIDEO = Video("clip-0123456789", "Clip", "0123456789" * 6 + "abcd", 10, 64, 48, 
 
 
 @pytest.fixture
-def facts(tmp_path: Path):
-    facts = Facts.open(tmp_path / "fewclicks.db")
+def facts(open_facts: Callable[[], Facts]) -> Facts:
+    facts = open_facts()
     facts.add_video(VIDEO)
-    yield facts
-    facts.close()
+    return facts
 
 
 def hold(facts: Facts) -> Hold | None:

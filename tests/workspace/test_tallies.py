@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,8 +29,8 @@ def everything(facts: Facts) -> tuple[object, ...]:
     return facts.tallies(), facts.work(every), [facts.rounds(video.id) for video in VIDEOS]
 
 
-def test_what_the_sums_are(tmp_path: Path) -> None:
-    with Facts.open(tmp_path / "fewclicks.db") as facts:
+def test_what_the_sums_are(open_facts: Callable[[], Facts]) -> None:
+    with open_facts() as facts:
         for video in VIDEOS:
             facts.add_video(video)
         video = VIDEOS[0].id
@@ -46,15 +47,19 @@ def test_what_the_sums_are(tmp_path: Path) -> None:
         facts.append(video, 1, NewEvent("withdrawn", {"sample": "f000001"}, dedupe="w"))
         facts.append(video, 1, NewEvent("withdrawn", {"sample": "f000001"}, dedupe="w"))  # dropped by the log
         assert facts.tallies() == {video: Tally(asked=3, labeled=2, withdrawn=1, clicks=9)}
+        before = facts.tallies()
+        with facts._engine.begin() as connection:
+            recount(connection)
+        assert facts.tallies() == before
 
 
-def test_the_work_of_a_day_follows_a_correction_to_another_day_and_person(tmp_path: Path) -> None:
+def test_the_work_of_a_day_follows_a_correction_to_another_day_and_person(open_facts: Callable[[], Facts]) -> None:
     def answer(day: str, who: str, drawing: int, correcting: int, **more: object) -> NewEvent:
         payload = {"sample": more.pop("sample", "f000000"), "annotation": "1", "annotator": who, "skipped": False}
         clicks = {"drawing": drawing, "correcting": correcting}
         return NewEvent("label", payload | {"finished_at": f"{day}T10:00:00Z", "clicks": clicks} | more)
 
-    with Facts.open(tmp_path / "fewclicks.db") as facts:
+    with open_facts() as facts:
         for video in VIDEOS:
             facts.add_video(video)
         one, other = VIDEOS[0].id, VIDEOS[1].id
@@ -77,8 +82,8 @@ def test_the_work_of_a_day_follows_a_correction_to_another_day_and_person(tmp_pa
         assert facts.rounds(one, after=2) == {}
 
 
-def test_failures_and_the_newest_of_a_kind(tmp_path: Path) -> None:
-    with Facts.open(tmp_path / "fewclicks.db") as facts:
+def test_failures_and_the_newest_of_a_kind(open_facts: Callable[[], Facts]) -> None:
+    with open_facts() as facts:
         for video in VIDEOS:
             facts.add_video(video)
             for turn in (1, 2, 3):

@@ -1,0 +1,305 @@
+"""Random faults against the real loop: several videos, two workers, simulated annotators. A program, not a test.
+
+python tests/flows/fault_campaign.py --faults 200 --videos 8 --seed 0
+
+Workers move the videos on while faults come at random instants: killed, frozen past the lease and woken, full disk,
+locked database, labeling tool away, a third worker, half-written files. When so many are through, the workers finish,
+and every video must be as it is without any fault: same samples, same labels, byte-identical masks, nobody asked
+twice. Workspaces that are finished early are begun anew. Prints the seed, a table, and "all as without faults", or
+exits with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import hashlib
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import workspace.files
+from connectors.labeling_tool import Question
+from connectors.memory import MemoryTool
+from flows import machine
+from flows.context import Context
+from workspace.config import parse_config
+from workspace.errors import ToolUnavailable, UserError
+from workspace.facts import Facts
+from workspace.files import write_image
+from workspace.layout import Layout
+from workspace.states import Order, State
+from workspace.video import Video
+
+FRAMES, HEIGHT, WIDTH, LEASE_S = 8, 32, 48, 1.0
+SETTINGS = {
+    "project": {"name": "faults", "classes": ["ground", "box"]},
+    "selection": {"budget": 2},
+    "stopping": {"rounds": 2, "quality": None},
+    "segmenter": {"name": "compact", "weights": None},
+    "propagation": {"decoder_steps": 3, "tuning_steps": 3},
+    "lease": {"seconds": LEASE_S},
+}
+KINDS = ("kill", "freeze", "disk full", "database locked", "tool away", "third worker", "half-written file")
+
+
+def video(number: int) -> Video:
+    return Video(f"clip{number}-0123456789", f"clip{number}", f"{number:064x}", FRAMES, WIDTH, HEIGHT, 10.0, ".png")
+
+
+def truth(number: int, frame: int) -> np.ndarray:
+    """A box that moves to the right over the ground, at another height in each video."""
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[2 + number : 18 + number, 4 + 3 * frame : 16 + 3 * frame] = 1
+    return mask
+
+
+class Tool(MemoryTool):
+    """Answers at once and rightly, unless `away` lies in its folder."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root / "tool.db", lambda q: truth(int(q.video[4 : q.video.index("-")]), q.sample.frame))
+        self._away = root / "away"
+
+    def push(self, questions: object, before_write: Callable[[], None]) -> int:
+        self._look()
+        return super().push(map(self._ask, questions), before_write)  # type: ignore[call-overload]
+
+    def progress(self, keys: object) -> object:
+        self._look()
+        return super().progress(keys)  # type: ignore[arg-type]
+
+    def _ask(self, question: Question) -> Question:
+        self._look()  # in the middle of a push too
+        return question
+
+    def _look(self) -> None:
+        if self._away.exists():
+            raise ToolUnavailable("The labeling tool is away.", "Wait.")
+
+
+def make_workspace(root: Path, videos: int) -> None:
+    root.mkdir()
+    layout = Layout(root)
+    texture = np.random.default_rng(0).integers(0, 60, (HEIGHT, WIDTH, 3))
+    with Facts.open(layout.database_file) as facts:
+        for number in range(videos):
+            for frame in range(FRAMES):
+                picture = texture + 150 * truth(number, frame)[:, :, None] * np.array([1, 0, 0])
+                write_image(layout.frame(video(number), frame), picture.astype(np.uint8))
+            facts.add_video(video(number))
+    Tool(root)
+
+
+def work(root: Path, seed: int, seconds: float = 600.0) -> int:
+    """What a worker does, until every video is done: errors of the moment are tried again, as a schedule would."""
+    full, replace = root / "full", os.replace
+
+    def guarded(source: str, target: str) -> None:
+        if full.exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+        replace(source, target)
+
+    workspace.files.os.replace = guarded  # the last step of every write
+    order, deadline = random.Random(seed), time.monotonic() + seconds
+    layout = Layout(root)
+    while time.monotonic() < deadline:
+        try:
+            with Facts.open(layout.database_file) as facts:
+                context = Context(layout, parse_config(SETTINGS, "campaign"), facts, Tool(root))
+                rows = facts.videos()
+                if all(row.state is State.DONE for row in rows):
+                    return 0
+                for row in order.sample(rows, len(rows)):
+                    if row.hold is not None:  # three failures in a row: an operator looks, and lets it go on
+                        facts.order(row.video.id, Order.RETRY)
+                    machine.advance(context, row.video.id)
+        except Exception as error:
+            known = isinstance(error, UserError) or "locked" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC
+            if not known:
+                print(f"worker {os.getpid()}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        time.sleep(0.02)
+    return 9
+
+
+def started(root: Path, seed: int) -> int:
+    """Process id of a new worker."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        os._exit(work(root, seed))
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        os._exit(1)
+
+
+def ended(child: int) -> bool:
+    return os.waitpid(child, os.WNOHANG)[0] == child
+
+
+def kill(child: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(child, 0)
+
+
+@dataclass
+class Campaign:
+    """One workspace under fire. `frozen`: worker -> when it wakes."""
+
+    root: Path
+    chance: random.Random
+    workers: list[int] = field(default_factory=list)
+    frozen: dict[int, float] = field(default_factory=dict)
+    until: dict[Path, float] = field(default_factory=dict)
+
+    def fault(self, kind: str) -> None:
+        if kind == "kill":
+            child = self.chance.choice(self.workers)
+            kill(child)
+            self.frozen.pop(child, None)
+            self.workers[self.workers.index(child)] = started(self.root, self.chance.randrange(2**31))
+        elif kind == "freeze":
+            child = self.chance.choice(self.workers)
+            os.kill(child, signal.SIGSTOP)
+            self.frozen[child] = time.monotonic() + LEASE_S * self.chance.uniform(0.5, 2.0)
+        elif kind in ("disk full", "tool away"):
+            flag = self.root / ("full" if kind == "disk full" else "away")
+            flag.touch()
+            self.until[flag] = time.monotonic() + self.chance.uniform(0.05, 0.5)
+        elif kind == "database locked":
+            with (
+                contextlib.closing(sqlite3.connect(self.root / "fewclicks.db", timeout=5)) as connection,
+                contextlib.suppress(sqlite3.OperationalError),  # a frozen worker has the lock
+            ):
+                connection.execute("BEGIN IMMEDIATE")
+                time.sleep(self.chance.uniform(0.05, 0.4))
+                connection.rollback()
+        elif kind == "third worker":
+            self.workers.append(started(self.root, self.chance.randrange(2**31)))
+        else:
+            place = self.root / "videos" / self.chance.choice(os.listdir(self.root / "videos")) / "masks"
+            place.mkdir(exist_ok=True)
+            (place / f".left.{self.chance.randrange(10**6)}.part").write_bytes(b"half")
+
+    def settle(self, everything: bool = False) -> None:
+        """End what has lasted long enough; workers that have ended are replaced unless all is done."""
+        now = float("inf") if everything else time.monotonic()
+        for child in [child for child, wakes in self.frozen.items() if wakes <= now]:
+            os.kill(child, signal.SIGCONT)
+            del self.frozen[child]
+        for flag in [flag for flag, ends in self.until.items() if ends <= now]:
+            flag.unlink()
+            del self.until[flag]
+
+    def is_done(self) -> bool:
+        self.workers = [child for child in self.workers if child in self.frozen or not ended(child)]
+        with Facts.open(Layout(self.root).database_file) as facts:
+            return all(row.state is State.DONE for row in facts.videos())
+
+
+def outcome(root: Path, number: int) -> dict[str, object]:
+    """What must not depend on any fault."""
+    layout, name = Layout(root), video(number).id
+    with Facts.open(layout.database_file) as facts:
+        labels = list(facts.events(name, "label"))
+        model = facts.last_event(name, "propagated")
+        digest = hashlib.sha256()
+        for path in sorted(layout.masks(name, model.payload["model"]).glob("[0-9]*.png")) if model else ():
+            digest.update(path.name.encode() + path.read_bytes())
+        return {
+            "state": facts.video(name).state.value,
+            "selected": [event.payload["samples"] for event in facts.events(name, "selected")],
+            "labels": sorted((e.round, e.payload["sample"], e.payload["known_pixels"]) for e in labels),
+            "lost": [e.payload["file"] for e in labels if not (layout.video(name) / e.payload["file"]).exists()],
+            "masks": digest.hexdigest(),
+            "asked": {key: n for key, n in Tool(root).times_asked().items() if key.startswith(f"{name}/")},
+        }
+
+
+def run(folder: Path, faults: int, videos: int, seed: int) -> tuple[Counter[str], int, list[str]]:
+    """Faults by kind, workspaces, and what came out otherwise than without faults."""
+    chance = random.Random(seed)
+    reference = folder / "reference"
+    make_workspace(reference, videos)
+    child = started(reference, 0)
+    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0:
+        return Counter(), 0, ["the run without faults did not finish"]
+    wanted = [outcome(reference, number) for number in range(videos)]
+    done: Counter[str] = Counter()
+    wrong: list[str] = []
+    rounds = 0
+    while sum(done.values()) < faults:
+        rounds += 1
+        root = folder / f"workspace{rounds}"
+        make_workspace(root, videos)
+        campaign = Campaign(root, chance)
+        campaign.workers = [started(root, chance.randrange(2**31)) for _ in range(2)]
+        try:
+            while sum(done.values()) < faults and not campaign.is_done() and campaign.workers:
+                kind = chance.choice(KINDS)
+                campaign.fault(kind)
+                done[kind] += 1
+                time.sleep(chance.uniform(0.0, 0.3))
+                campaign.settle()
+            campaign.settle(everything=True)
+            finisher = started(root, 0)
+            code = os.waitstatus_to_exitcode(os.waitpid(finisher, 0)[1])
+            if code != 0:
+                wrong.append(f"workspace {rounds}: it did not finish ({code})")
+        finally:
+            for flag in ("full", "away"):
+                (root / flag).unlink(missing_ok=True)
+            for worker in campaign.workers:
+                kill(worker)
+        for number, expected in enumerate(wanted):
+            found = outcome(root, number)
+            wrong += [f"workspace {rounds}, video {number}: {key}" for key in expected if found[key] != expected[key]]
+        shutil.rmtree(root)
+    for number, expected in enumerate(wanted):
+        if expected["lost"] or set(expected["asked"].values()) != {1}:  # type: ignore[attr-defined]
+            wrong.append(f"reference, video {number}")
+    return done, rounds, wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--faults", type=int, default=200)
+    parser.add_argument("--videos", type=int, default=8, choices=range(1, 13))
+    parser.add_argument("--seed", type=int, default=None, help="default: a new one, which is printed")
+    options = parser.parse_args()
+    seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
+    print(f"seed {seed}", flush=True)
+    torch.set_num_threads(1)  # a forked process must not inherit a thread pool
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="fewclicks-faults-") as folder:
+        done, rounds, wrong = run(Path(folder), options.faults, options.videos, seed)
+    print(f"{'fault':<20} times")
+    for kind in KINDS:
+        print(f"{kind:<20} {done[kind]:>5}")
+    print(
+        f"{sum(done.values())} faults, {rounds} workspaces of {options.videos} videos, {time.monotonic() - began:.0f} s"
+    )
+    print("\n".join(wrong) if wrong else "all as without faults")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
