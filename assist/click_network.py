@@ -61,8 +61,9 @@ class ClickNetwork(nn.Module):
         self.last = nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1)
         self.logit = nn.Conv2d(_WIDTH, 1, 1)
         self.trust = nn.Parameter(torch.tensor(0.5))  # in the random walk
-        nn.init.zeros_(self.logit.weight)
-        nn.init.zeros_(self.logit.bias)
+        with torch.no_grad():  # begins as the random walk
+            for parameter in self.logit.parameters():
+                parameter.zero_()
 
     def image_maps(self, maps: Maps) -> Tensor:
         """(1, WIDTH, rows / 4, columns / 4), what does not depend on clicks."""

@@ -88,7 +88,7 @@ class Assist:
         fetched = self._source.fetch(hint.image) if picture is None else picture
         with self._lock:
             self._pictures.put(address, fetched)
-            found = self._snapper.snap(fetched, _in_pixels(hint.box, *fetched.shape[:2]))
+            found = self._snapper.snap(fetched, _in_pixels(hint.box, fetched.shape[0], fetched.shape[1]))
         height, width = fetched.shape[:2]
         box, sure = found.box, found.confidence
         edges = (box.left / width, box.top / height, box.right / width, box.bottom / height)
@@ -97,7 +97,7 @@ class Assist:
         return box_answer(hint, edges, height, width, note, min(sure))
 
     def _look(self, picture: NDArray[np.uint8]) -> Looked:
-        return Looked(*picture.shape[:2], self._backend.look(picture))
+        return Looked(picture.shape[0], picture.shape[1], self._backend.look(picture))
 
     def _mask(self, frame: Looked, hint: Hint) -> NDArray[np.bool_]:
         """What the clicks add to what is painted already; all of it where they begin inside of that."""

@@ -54,7 +54,7 @@ def measure(data: str, snapper: Snapper, examples: Sequence[Example], seed: int)
         for truth in objects_of(mask, example.classes):
             box = box_around(truth == 1)
             assert box is not None
-            rough = drawn_roughly(box, *mask.shape, rng)
+            rough = drawn_roughly(box, mask.shape[0], mask.shape[1], rng)
             began = time.perf_counter()
             snapped.append(snapper.snap(image, rough).box)
             spent.append(1000 * (time.perf_counter() - began))

@@ -137,6 +137,13 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_every_assist_backend_is_named_in_the_docs() -> None:
+    from assist.backends.registry import BACKENDS
+
+    text = (ROOT / "docs" / "assist.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == list(BACKENDS)
+
+
 def test_every_export_format_is_in_the_docs() -> None:
     from flows.exporting import FORMATS
 

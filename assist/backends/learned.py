@@ -64,7 +64,8 @@ def looked(network: Features, classic: Classic, image: NDArray[np.uint8]) -> tup
     cells = classic.look(image)
     small = smaller(image, LONGEST_PX)
     levels, rows, columns = encoded(network, small, PADDED_TO)
-    return cells, Maps(tuple(levels), compare(levels), rows, columns, *small.shape[:2], cells.scale)
+    height, width = small.shape[:2]
+    return cells, Maps(tuple(levels), compare(levels), rows, columns, height, width, cells.scale)
 
 
 def small_probability(logits: Tensor, maps: Maps) -> NDArray[np.float32]:

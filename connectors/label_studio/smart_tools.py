@@ -101,7 +101,8 @@ def mask_answer(hint: Hint, pixels: NDArray[np.bool_], note: str) -> dict[str, A
     """One brush region with the id of the hint.  pixels: (H, W) bool"""
     assert hint.brush is not None
     value = {"format": "rle", "rle": encode_brush(pixels), "brushlabels": [hint.label]}
-    return _region(hint, hint.brush, "brushlabels", value, *pixels.shape, note)
+    height, width = pixels.shape
+    return _region(hint, hint.brush, "brushlabels", value, height, width, note)
 
 
 def box_answer(
@@ -164,7 +165,8 @@ def _shown(task: Mapping[str, Any]) -> Any:
 
 def _parsed(config: Any) -> Element:
     try:
-        return fromstring(str(config), forbid_dtd=True)
+        view: Element = fromstring(str(config), forbid_dtd=True)
+        return view
     except (ParseError, DefusedXmlException, ValueError) as error:
         raise ValueError(f"its labeling configuration cannot be read ({error})") from None
 

@@ -170,3 +170,12 @@ def test_a_result_that_is_no_list_says_nothing(result: Any) -> None:
     reading = read(result, background=2)
     assert (reading.mask == UNKNOWN).all()
     assert reading.problems
+
+
+def test_a_key_point_left_beside_the_answer_is_no_label_and_no_problem() -> None:
+    value = {"x": 50, "y": 50, "width": 1, "keypointlabels": ["road"]}
+    point = {"id": "k", "type": "keypointlabels", "from_name": "click", "to_name": "image", "value": value}
+    reading = read([point], background=0)
+    assert not reading.problems
+    assert (reading.mask == 0).all()
+    assert read([{**point, "from_name": "else"}], background=0).problems
