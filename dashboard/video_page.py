@@ -11,7 +11,8 @@ from dashboard.pictures import MODEL, expected_errors, worst_frames
 from dashboard.projection import Point, project
 from dashboard.round_summary import KINDS, Round, summarize_rounds
 from dashboard.savings import baseline
-from workspace.facts import VideoState
+from workspace.facts import Event, VideoState
+from workspace.states import ORDERED
 from workspace.tallies import Work
 
 if TYPE_CHECKING:
@@ -36,6 +37,13 @@ def points_of(rounds: list[Round]) -> list[Point]:
         if one.estimated is not None:
             points.append(Point(clicks, one.estimated, one.at))
     return points
+
+
+def _faults(where: Project, video: str) -> list[Event]:
+    """Failed steps and the orders that people gave, newest first."""
+    kinds = ("failed", *ORDERED.values())
+    events = merge(*(where.facts.events(video, kind) for kind in kinds), key=lambda event: event.id)
+    return list(events)[-_FAILURES_SHOWN:][::-1]
 
 
 def video_values(where: Project, state: VideoState, now: float) -> dict[str, Any]:
@@ -77,7 +85,7 @@ def video_values(where: Project, state: VideoState, now: float) -> dict[str, Any
         "people": people(
             facts.work(("annotator",), video.id), [reliability.payload["annotators"]] if reliability else []
         ),
-        "failures": list(facts.events(video.id, "failed"))[-_FAILURES_SHOWN:][::-1],
+        "failures": _faults(where, video.id),
         "model": model if MODEL.fullmatch(model) else "",
         "worst": [(frame, float(errors[frame])) for frame in worst_frames(errors, _WORST)]
         if errors is not None

@@ -13,7 +13,9 @@ const AHEAD = 3;
 
 let frame = 0;
 let playing = null;
-let running = null; // what is being fetched for the frame that is wanted now
+let running = null; // what is being fetched
+let wish = null; // what is wanted next
+let ahead = null; // what is fetched because it may be wanted
 let settle = null;
 const kept = new Map(); // address -> ImageBitmap, the oldest first
 
@@ -81,19 +83,37 @@ function part(mask, from, to, h) {
   pen.drawImage(mask, 0, 0, picture.width, h); pen.restore();
 }
 
+// One picture at a time: whatever is wanted meanwhile, only the newest wish is fetched next. A coarse wish does not wait
+// for a sharp picture.
 async function show(coarse) {
-  if (running) running.abort();
-  const mine = (running = new AbortController());
-  const index = frame;
+  wish = { index: frame, coarse };
+  if (ahead) ahead.abort();
+  if (running) {
+    if (coarse && !running.coarse) running.stop.abort();
+    return;
+  }
+  while (wish) {
+    running = { ...wish, stop: new AbortController() };
+    wish = null;
+    try {
+      paint(await load(running.index, running.coarse, running.stop.signal));
+      place.dataset.shown = `${running.index}${running.coarse ? "~" : ""}`;
+      $("told").textContent = "";
+    } catch (error) {
+      if (error.name !== "AbortError") $("told").textContent = `${error.message || error}`;
+    }
+  }
+  const last = running;
+  running = null;
+  if (!last.coarse) lookAhead(last.index);
+}
+
+async function lookAhead(index) {
+  const mine = (ahead = new AbortController());
   try {
-    const shown = await load(index, coarse, mine.signal);
-    if (mine !== running) return;
-    paint(shown);
-    place.dataset.shown = `${index}${coarse ? "~" : ""}`;
-    $("told").textContent = "";
-    if (!coarse) for (let n = 1; n <= AHEAD; n++) if (index + n < video.frames) await load(index + n, false, mine.signal);
-  } catch (error) {
-    if (error.name !== "AbortError") $("told").textContent = `${error.message || error}`;
+    for (let n = 1; n <= AHEAD && index + n < video.frames; n++) await load(index + n, false, mine.signal);
+  } catch {
+    // not there, or not wanted any more: whoever goes there is told
   }
 }
 
@@ -139,9 +159,7 @@ async function tick(began, from) {
   const index = from + Math.floor(((performance.now() - began) / 1000) * Math.max(1, video.fps));
   if (index >= video.frames - 1) { go(video.frames - 1, false); stop(); return; }
   if (index !== frame) {
-    frame = index;
-    go(frame, true);
-    clearTimeout(settle);
+    go(index, false);
   }
   if (playing) playing = setTimeout(() => tick(began, from), 15);
 }

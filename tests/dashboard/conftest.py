@@ -64,6 +64,7 @@ def events() -> Iterator[tuple[str, int, dict]]:
             "effort": {"clicks": 120, "keys": 0, "active_seconds": 8.0, "wall_seconds": 9.0} if n == 0 else None,
         }  # fmt: skip
     yield "failed", 1, {"state": "fitting", "error": f"no memory {HOSTILE}"}
+    yield "retried", 1, {"state": "fitting", "hold": None, "before": "failed"}
     yield "propagated", 1, {"model": MODELS[1], "frames": N, "estimated_miou": 0.8, "drawing_every_frame": 500}
     yield "scored", 1, {"miou": 0.75, "drawing_every_frame": 600}
     yield "selected", 2, {"samples": ["f000002", "f000003"], "strategy": "uniform", "seed": 3}

@@ -51,6 +51,7 @@ def test_pages_show_the_numbers_and_escape_every_name(client: TestClient) -> Non
     assert "modelled on true masks" in video
     assert "really counted: 120 on 1 answers" in video
     assert "known after 3 rounds" in video
+    assert ">retried<" in video
 
 
 def test_charts_are_figures_that_plotly_accepts(client: TestClient) -> None:
@@ -116,7 +117,7 @@ def test_only_reading_and_only_from_this_machine(client: TestClient) -> None:
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 421
     assert client.get("/", headers={"Host": "localhost:8090"}).status_code == 200
     assert client.get("/static/plotly.js").content[:400].count(b"plotly")
-    assert client.get("/position").json() == {"street-1": 16}
+    assert client.get("/position").json() == {"street-1": 17}
 
 
 def test_elsewhere_a_token_is_asked_for_and_leaves_the_address(street: Layout) -> None:

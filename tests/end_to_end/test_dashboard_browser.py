@@ -117,4 +117,6 @@ def test_the_player_is_steered_by_keys(tab: Page, address: str) -> None:
         " { s.value = n; s.dispatchEvent(new Event('input')); } })()"
     )
     tab.wait_for(f"{shown} == '39'")
+    fetched = "performance.getEntriesByType('resource').filter(r => r.name.includes('/frames/')).length"
+    assert tab.evaluate(fetched) <= 10  # of 39
     assert tab.evaluate("document.getElementById('told').innerText") == ""

@@ -14,9 +14,10 @@ from flows.context import Context
 from flows.machine import Outcome, advance, has_work
 from flows.progress import project_rows, round_rows, waiting_for
 from flows.rounds import asked_in, clicks_spent, newest_model
+from selection.clicks import frame_clicks
 from workspace.errors import UserError
 from workspace.facts import NewEvent
-from workspace.files import read_mask
+from workspace.files import read_array, read_mask
 from workspace.sample import question_key
 from workspace.states import State
 
@@ -228,6 +229,13 @@ def test_enough_quality_ends_the_loop_and_wanting_more_goes_on(make_context: Mak
     assert "30 % was wanted (stopping.quality)" in done
     (row,) = round_rows(strict.facts, CLIP)
     assert 0.3 <= row["estimated_miou"] < 1
+    made, frames = strict.facts.last_event(CLIP, "propagated").payload, strict.facts.video(CLIP).video.frames
+    errors = read_array(strict.layout.frame_errors(CLIP, made["model"]))
+    assert errors.shape == (frames,)
+    assert 0 < errors.mean() < 1
+    classes = len(strict.config.project.classes)
+    masks = sorted(strict.layout.masks(CLIP, made["model"]).glob("*.png"))
+    assert made["drawing_every_frame"] == sum(frame_clicks(read_mask(path), classes) for path in masks)
     assert has_work(strict, strict.facts.video(CLIP))
     assert advance(strict, CLIP) is Outcome.DONE
     assert len(round_rows(strict.facts, CLIP)) == 2
