@@ -63,6 +63,7 @@ def run(
                 finished = _advance_all(context, console)
                 if alarm is not None:
                     listen_to_label_studio(layout, config, tool)
+                    listen_to_label_studio(layout, config, reviews)
             except ToolUnavailable as error:
                 if not watch:
                     raise

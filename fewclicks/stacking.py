@@ -93,7 +93,8 @@ def listen(folder: Folder) -> None:
         console.print(f"Listening at {config.label_studio.webhook}.", highlight=False)
         while True:
             try:
-                listen_to_label_studio(layout, config, label_studio_tool(layout, config))
+                for review in (False, True):
+                    listen_to_label_studio(layout, config, label_studio_tool(layout, config, review))
                 if alarm.wait(pause_s):
                     wake(layout)
             except ToolUnavailable as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from flows.progress import round_rows
 from selection.sharing import expected_gain_per_click, samples_for_clicks, samples_left
 from workspace.config import BudgetConfig
 from workspace.facts import VideoState
+from workspace.owners import is_dead
 from workspace.states import State
 
 
@@ -60,14 +62,20 @@ def turns(context: Context) -> Iterator[tuple[str, bool]]:
     from flows.machine import has_work
 
     limited = is_limited(context.config.budget)
-    for row in by_turn(context, context.facts.videos()) if not limited else context.facts.videos():
+    free = [row for row in context.facts.videos() if not _is_taken(row)]
+    for row in free if limited else by_turn(context, free):
         if not (limited and row.state is State.SELECTING) and has_work(context, row):
             yield row.video.id, not limited
     if limited:
-        selecting = [row for row in context.facts.videos() if row.state is State.SELECTING]
+        selecting = [r for r in context.facts.videos() if r.state is State.SELECTING and not _is_taken(r)]
         for row in by_turn(context, selecting):
             if has_work(context, row):
                 yield row.video.id, True
+
+
+def _is_taken(row: VideoState) -> bool:
+    """Whether another process seems to be at it: then no run is begun for nothing. The lease itself decides."""
+    return row.owner is not None and (row.lease_until or 0.0) > time.time() and not is_dead(row.owner)
 
 
 def _gain(context: Context, row: VideoState) -> float:

@@ -27,6 +27,7 @@ GOOD_S = 60.0  # one that ran so long begins with the first pause again
 READY_S = 300.0  # a first start makes databases
 STOP_S = 30.0
 _LOOK_S = 0.5
+_LOG_BYTES = 10_000_000  # from there on a service that starts begins a new log, and keeps the last one
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,10 @@ class Supervisor:
 
     def _start(self, service: Service) -> None:
         assert self._lock is not None
-        descriptor = os.open(self._log(service), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        log_file = self._log(service)
+        if log_file.exists() and log_file.stat().st_size > _LOG_BYTES:
+            log_file.replace(log_file.with_suffix(".log.1"))
+        descriptor = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "ab") as log:
             self._running[service.name] = subprocess.Popen(
                 [sys.executable, "-I", keeper.__file__, "--group", *service.command],

@@ -24,10 +24,16 @@ _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"  # the only format of the server's filters
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a listing gave. `at`: when all was listed, seconds since 1970;  `cursor`: the latest change seen, or ""."""
+    """What a listing gave. Times of the server are as it writes them, ours are seconds since 1970.
+
+    at: when all was listed (ours);  settled: every change up to then (the server's) has been read
+    pending: when (ours) which latest change (the server's) was first seen; once that is `OVERLAP` ago, everything up to
+    it has become visible, and the next look has read it
+    """
 
     at: float
-    cursor: str
+    settled: str
+    pending: tuple[tuple[float, str], ...]
     rows: dict[int, TaskRow]
 
 
@@ -50,15 +56,26 @@ class Listings:
         else:
             now = self._since(client, project, prefix, before)
         if now is None:
-            now = _look(time.time(), "", {}, list_tasks(client, project, prefix))
+            began = time.time()
+            rows = list_tasks(client, project, prefix)
+            latest = max((row.updated_at for row in rows), default="")
+            now = Look(began, _earlier(latest), ((began, latest),), {row.id: _slim(row) for row in rows})
         if len(now.rows) >= LEAST_TASKS and now != before:
             self._write(file, now)
         return [row for _, row in sorted(now.rows.items())]
 
     def _since(self, client: Any, project: int, prefix: str | None, before: Look) -> Look | None:
         """The listing by what changed after `before`; None if that does not come to what is there."""
-        since = (datetime.strptime(before.cursor, _TIME) - OVERLAP).strftime(_TIME)
-        now = _look(before.at, before.cursor, before.rows, list_tasks(client, project, prefix, since))
+        began = time.time()
+        changed = list_tasks(client, project, prefix, before.settled)
+        old = [latest for seen, latest in before.pending if began - seen >= OVERLAP.total_seconds()]
+        young = [(seen, latest) for seen, latest in before.pending if began - seen < OVERLAP.total_seconds()]
+        known = max(latest for _, latest in (*before.pending, (0.0, before.settled)))
+        newest = max([known, *(row.updated_at for row in changed)])
+        if newest > known:
+            young.append((began, newest))
+        rows = before.rows | {row.id: _slim(row) for row in changed}
+        now = Look(before.at, max([before.settled, *old]), tuple(young), rows)
         # a deleted task, and an annotation deleted with a time that the server got wrong, are seen by their absence
         if count_tasks(client, project, prefix) != len(now.rows):
             return None
@@ -76,12 +93,15 @@ class Listings:
             for old in self._folder.glob("*.json"):
                 if time.time() - old.stat().st_mtime > _KEPT_S:
                     old.unlink()
-            write_json(file, {"at": look.at, "cursor": look.cursor, "rows": rows})
+            write_json(file, {"at": look.at, "settled": look.settled, "pending": look.pending, "rows": rows})
 
 
-def _look(at: float, cursor: str, rows: dict[int, TaskRow], changed: list[TaskRow]) -> Look:
-    latest = max([cursor, *(row.updated_at for row in changed)])
-    return Look(at, latest, rows | {row.id: _slim(row) for row in changed})
+def _earlier(latest: str) -> str:
+    """A change that was not visible yet when `latest` was has a time after this. "" if that is no time."""
+    try:
+        return (datetime.strptime(latest, _TIME) - OVERLAP).strftime(_TIME)
+    except ValueError:
+        return ""
 
 
 def _slim(row: TaskRow) -> TaskRow:
@@ -97,8 +117,11 @@ def _row(id: int, key: Any, tiles: Any, finished: Any, annotators: Any, overlap:
 def _read(file: Path) -> Look | None:
     try:
         value = read_json(file)
-        datetime.strptime(value["cursor"], _TIME)
+        times = [value["settled"], *(latest for _, latest in value["pending"])]
+        for written in times:
+            datetime.strptime(written, _TIME)
+        pending = tuple((float(seen), str(latest)) for seen, latest in value["pending"])
         rows = [_row(*row) for row in value["rows"]]
-        return Look(float(value["at"]), value["cursor"], {row.id: row for row in rows})
+        return Look(float(value["at"]), value["settled"], pending, {row.id: row for row in rows})
     except (OSError, UserError, KeyError, TypeError, ValueError, AttributeError):
         return None

@@ -129,8 +129,9 @@ def work(root: Path, seed: int, seconds: float = 600.0) -> int:
                     machine.advance(context, row.video.id)
         except Exception as error:
             known = isinstance(error, UserError) or "locked" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC
-            if not known:
-                print(f"worker {os.getpid()}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            if not known:  # two workers in one step, for instance
+                with (root / "unexpected").open("a") as log:
+                    log.write(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}\n")
         time.sleep(0.02)
     return 9
 
@@ -269,6 +270,9 @@ def run(folder: Path, faults: int, videos: int, seed: int) -> tuple[Counter[str]
                 (root / flag).unlink(missing_ok=True)
             for worker in campaign.workers:
                 kill(worker)
+        unexpected = root / "unexpected"
+        if unexpected.exists():
+            wrong += [f"workspace {rounds}: {line}" for line in unexpected.read_text().splitlines()]
         for number, expected in enumerate(wanted):
             found = outcome(root, number)
             wrong += [f"workspace {rounds}, video {number}: {key}" for key in expected if found[key] != expected[key]]

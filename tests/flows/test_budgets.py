@@ -61,6 +61,16 @@ def test_tasks_in_all_are_never_more_than_allowed(make_context: Make, truth: Tru
     assert sum(asked(context).values()) == 5
 
 
+def test_a_video_that_another_process_is_at_gets_no_run(make_context: Make, truth: Truth) -> None:
+    context = make_context(tool(truth))
+    assert [video for video, _ in turns(context)] == [CLIP]
+    lease = context.facts.claim(CLIP, 60)
+    assert lease is not None
+    assert list(turns(context)) == []
+    lease.release()
+    assert [video for video, _ in turns(context)] == [CLIP]
+
+
 def test_a_day_later_the_budget_of_a_day_is_there_again(
     make_context: Make, truth: Truth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
