@@ -146,7 +146,7 @@ def report(
         "interval_seed": SEED,
     }
     beat(1.0)
-    return _page().render(values)
+    return str(_page().render(values))
 
 
 def _shares(
