@@ -47,4 +47,5 @@ def miou_interval(tables: NDArray[np.int64], rng: np.random.Generator, block: in
 
 def usual_block(frames: int) -> int:
     """Block length for all frames of a video: the cube root of their number, the usual rate (Lahiri 2003)."""
-    return max(1, int(round(float(frames) ** (1 / 3))))
+    root: float = frames ** (1 / 3)
+    return max(1, round(root))
