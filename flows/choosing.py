@@ -27,6 +27,10 @@ from workspace.states import State
 from workspace.video import Video
 
 _CANDIDATES_IN_ALL = 1_000_000  # held at once, 0.25 GB with embeddings; in longer videos each frame offers its best
+# Of what patches promise per click: the best of thousands are those that were judged too kindly, which the mean of
+# whole frames is not. Measured: 63 % of the promised error for two thirds of the expected clicks on one street; on
+# objects before a background, patches that promised 1.1 times as much as frames gave less than half as much.
+_PATCHES_KEEP = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,8 @@ def _best_granularity(offers: dict[str, list[ScoredFrame]], clicks: float) -> tu
         spent = float(cost[picks.index].sum())
         # the last sample may not fit in, or a single frame cost more than the clicks: compare what a click buys
         promised[name] = (float(picks.gain.sum()) / spent if spent else 0.0, picks.index)
-    best = max(promised, key=lambda name: promised[name][0])  # ties to the coarser
+    keeps = {name: 1.0 if name == FRAME else _PATCHES_KEEP for name in promised}
+    best = max(promised, key=lambda name: promised[name][0] * keeps[name])  # ties to the coarser
     return best, promised[best][1]
 
 
