@@ -13,13 +13,13 @@ SHIFT = 0.1  # of each side, the most that the centre is off
 SHRUNK, GROWN = 0.9, 1.1
 
 
-def drawn_roughly(box: Box, height: int, width: int, rng: np.random.Generator) -> Box:
-    """The centre moved by up to 10 % of each side, each side 0.9 to 1.1 times as long, cut off at the image's edge."""
+def drawn_roughly(box: Box, rng: np.random.Generator) -> Box:
+    """The centre moved by up to 10 % of each side, each side 0.9 to 1.1 times as long. May leave the image."""
     dx, dy = rng.uniform(-SHIFT, SHIFT, 2) * (box.width, box.height)
     fx, fy = rng.uniform(SHRUNK, GROWN, 2)
     x, y = (box.left + box.right) / 2 + dx, (box.top + box.bottom) / 2 + dy
     w, h = box.width * fx, box.height * fy
-    return Box(max(x - w / 2, 0.0), max(y - h / 2, 0.0), min(x + w / 2, float(width)), min(y + h / 2, float(height)))
+    return Box(x - w / 2, y - h / 2, x + w / 2, y + h / 2)
 
 
 def box_overlap(a: Box, b: Box) -> float:

@@ -21,7 +21,7 @@ class Click:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Edges in pixels, not rounded: 0 <= left < right <= width, 0 <= top < bottom <= height."""
+    """Edges in pixels, not rounded: left < right, top < bottom; a box may reach beyond the image."""
 
     left: float
     top: float

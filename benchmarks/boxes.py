@@ -51,10 +51,10 @@ def measure(data: str, snapper: Snapper, examples: Sequence[Example], seed: int)
     spent: list[float] = []
     for example in track(examples, data, console=Console(stderr=True)):
         image, mask = example.read()
-        for truth in objects_of(mask, example.classes):
+        for truth in objects_of(mask, example.classes, 1):
             box = box_around(truth == 1)
             assert box is not None
-            rough = drawn_roughly(box, mask.shape[0], mask.shape[1], rng)
+            rough = drawn_roughly(box, rng)
             began = time.perf_counter()
             snapped.append(snapper.snap(image, rough).box)
             spent.append(1000 * (time.perf_counter() - began))

@@ -42,6 +42,8 @@ def serve(
 
     Example: fewclicks assist street
     """
+    import contextlib
+
     import uvicorn
     from rich.console import Console
 
@@ -80,7 +82,9 @@ def serve(
     with ImageSource(url, token) as source:
         app = assist_app(Assist(source, backend, snapper), address.user, address.password)
         settings = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
-        uvicorn.Server(settings).run(sockets=[listening])
+        with contextlib.suppress(KeyboardInterrupt):  # which it raises again after it has stopped
+            uvicorn.Server(settings).run(sockets=[listening])
+    console.print("The help has stopped.")
 
 
 @assist.command()

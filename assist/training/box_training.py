@@ -42,7 +42,7 @@ class BoxLesson:
             group["lr"] = self._rate * min(1.0, (self.step + 1) / 50) * falling(done)
         losses = []
         for _ in range(_BOXES):
-            drawn = drawn_roughly(right, image.shape[0], image.shape[1], rng)
+            drawn = drawn_roughly(right, rng)
             crop = crop_around(drawn)
             pixels, place, edges = cut(image, crop), place_maps(drawn, crop), edges_in_crop(right, crop)
             if rng.random() < 0.5:
