@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,5 +48,4 @@ def miou_interval(tables: NDArray[np.int64], rng: np.random.Generator, block: in
 
 def usual_block(frames: int) -> int:
     """Block length for all frames of a video: the cube root of their number, the usual rate (Lahiri 2003)."""
-    root: float = frames ** (1 / 3)
-    return max(1, round(root))
+    return max(1, round(math.cbrt(frames)))

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dashboard import wording
 from dashboard.checks import truth_tables, witnesses
 from dashboard.intervals import Interval, miou_interval, usual_block
 from dashboard.overview import per_answer
@@ -24,6 +22,7 @@ from dashboard.pictures import expected_errors, sample_jpeg, worst_frames
 from dashboard.projection import Point
 from dashboard.round_summary import KINDS, Round, summarize_rounds
 from dashboard.savings import baseline
+from dashboard.templates import templates
 from workspace.colors import class_colors, hex_color
 from workspace.config import Config
 from workspace.errors import UserError
@@ -146,7 +145,7 @@ def report(
         "interval_seed": SEED,
     }
     beat(1.0)
-    return str(_page().render(values))
+    return templates().get_template("report.html").render(values)
 
 
 def _shares(
@@ -226,13 +225,3 @@ def _png(figure: Figure) -> bytes:
 
 def _embedded(data: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-def _page() -> Any:
-    pages = Environment(
-        loader=PackageLoader("dashboard", "pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    for name in ("percent", "number", "duration", "moment"):
-        pages.filters[name] = getattr(wording, name)
-    return pages.get_template("report.html")

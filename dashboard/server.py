@@ -13,15 +13,14 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
-from dashboard import wording
 from dashboard.access import Access
 from dashboard.metrics import exposition
 from dashboard.pictures import WIDTHS, frame_jpeg, heat_png, mask_png, sample_jpeg
 from dashboard.player_page import player_values
 from dashboard.project_page import overview_values
+from dashboard.templates import templates
 from dashboard.video_page import video_values
 from workspace.colors import class_colors
 from workspace.config import Config
@@ -64,7 +63,7 @@ def dashboard_app(
     """The application. `token`: what every request must show, if any;  `host`: the address it will be bound to."""
     app = FastAPI(title="fewclicks", docs_url=None, redoc_url=None, openapi_url=None)
     by_slug = {project.slug: project for project in projects}
-    pages = _pages()
+    pages = templates()
     app.middleware("http")(Access(token, host))
 
     def page(name: str, values: dict[str, Any], status: int = 200) -> HTMLResponse:
@@ -152,13 +151,3 @@ def dashboard_app(
 def _plotly() -> bytes:
     """The library's own script, as it lies in the installed package."""
     return (files("plotly") / "package_data" / "plotly.min.js").read_bytes()
-
-
-def _pages() -> Environment:
-    pages = Environment(
-        loader=PackageLoader("dashboard", "pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    for name in ("percent", "number", "duration", "moment"):
-        pages.filters[name] = getattr(wording, name)
-    return pages

@@ -103,6 +103,7 @@ def create_tables(connection: Connection) -> None:
             counted_clicks INTEGER NOT NULL, counted_ms BIGINT NOT NULL,
             PRIMARY KEY (video, round, sample, annotation)){end}""",
         f"CREATE TABLE tally (video TEXT PRIMARY KEY, {', '.join(f'{name} BIGINT NOT NULL' for name in _SUMS)})",
+        # each also summed up over all videos (video = '') and over all days and people (day = '')
         f"""CREATE TABLE work (video TEXT NOT NULL, day TEXT NOT NULL, annotator TEXT NOT NULL,
             {", ".join(f"{name} BIGINT NOT NULL" for name in _DONE)},
             PRIMARY KEY (video, day, annotator)){end}""",
@@ -144,10 +145,16 @@ def read_work(
     """Work from day `first` to day `last`, summed up over what `by` leaves out of video, day and annotator ("")."""
     keys = ", ".join(name if name in by else f"'' AS {name}" for name in Work.__slots__[:3])
     sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in _DONE)  # PostgreSQL would give decimals
+    # a sum that is there already spares the rows that went into it
+    if video is None and "video" not in by:
+        level = "video = '' AND day <> ''"
+    elif first is None and last is None and not {"day", "annotator"} & set(by):
+        level = "video <> '' AND day = ''"
+    else:
+        level = "video <> '' AND day <> ''"
     limits = {"video = :video": video, "day >= :first": first, "day <= :last": last}
-    where = " AND ".join(clause for clause, value in limits.items() if value is not None)
-    query = f"SELECT {keys}, {sums} FROM work"
-    query += f" WHERE {where}" if where else ""
+    where = " AND ".join([level, *(clause for clause, value in limits.items() if value is not None)])
+    query = f"SELECT {keys}, {sums} FROM work WHERE {where}"
     query += f" GROUP BY {', '.join(by)} ORDER BY {', '.join(by)}" if by else " HAVING COUNT(*) > 0"
     values = {"video": video, "first": first, "last": last}
     return [Work(*row) for row in connection.execute(text(query), values)]
@@ -214,6 +221,12 @@ def recount(connection: Connection) -> None:
         f"""INSERT INTO work (video, day, annotator, {", ".join(_DONE)})
             SELECT video, day, annotator, {", ".join(f"SUM({formula})" for formula in _AS_WORK.values())}
             FROM answer GROUP BY video, day, annotator""",
+        f"""INSERT INTO work (video, day, annotator, {", ".join(_DONE)})
+            SELECT '', day, annotator, {", ".join(f"SUM({name})" for name in _DONE)}
+            FROM work GROUP BY day, annotator""",
+        f"""INSERT INTO work (video, day, annotator, {", ".join(_DONE)})
+            SELECT video, '', '', {", ".join(f"SUM({name})" for name in _DONE)}
+            FROM work WHERE video <> '' GROUP BY video""",
     )
     for statement in statements:  # all made of constants
         connection.execute(text(statement))
@@ -273,8 +286,10 @@ def _note_work(connection: Connection, place: Mapping[str, Any], sign: int) -> N
         " WHERE video = :video AND round = :round AND sample = :sample AND annotation = :annotation"
     )
     for row in connection.execute(text(query), place).mappings().all():
-        keys = {name: row[name] for name in ("video", "day", "annotator")}
-        _add(connection, "work", keys, {name: sign * row[name] for name in _DONE})
+        of, day, annotator = row["video"], row["day"], row["annotator"]
+        for keys in ((of, day, annotator), ("", day, annotator), (of, "", "")):
+            named = dict(zip(Work.__slots__[:3], keys, strict=True))
+            _add(connection, "work", named, {name: sign * row[name] for name in _DONE})
 
 
 def _add(connection: Connection, table: str, keys: Mapping[str, Any], sums: Mapping[str, Any]) -> None:

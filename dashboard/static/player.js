@@ -15,6 +15,7 @@ let frame = 0;
 let playing = null;
 let running = null; // what is being fetched
 let wish = null; // what is wanted next
+let bars = null; // expected errors, one per pixel of the timeline
 let ahead = null; // what is fetched because it may be wanted
 let settle = null;
 const kept = new Map(); // address -> ImageBitmap, the oldest first
@@ -138,11 +139,13 @@ function timeline() {
   const x = (index) => (video.frames > 1 ? (index / (video.frames - 1)) * (w - 2) : 0);
   line.fillStyle = style.getPropertyValue("--line"); line.fillRect(0, 30, w, 1);
   if (video.errors) {
-    const most = Math.max(...video.errors, 1e-9);
     line.fillStyle = "#d55e00";
-    // many frames share a pixel: the worst of them is drawn
-    const bars = new Float32Array(Math.ceil(w));
-    video.errors.forEach((error, n) => { const at = Math.floor(x(n)); bars[at] = Math.max(bars[at], error / most); });
+    if (!bars || bars.length !== Math.ceil(w)) {
+      const most = video.errors.reduce((a, b) => Math.max(a, b), 1e-9);
+      bars = new Float32Array(Math.ceil(w));
+      // many frames share a pixel: the worst of them is drawn
+      video.errors.forEach((error, n) => { const at = Math.floor(x(n)); bars[at] = Math.max(bars[at], error / most); });
+    }
     const wide = Math.ceil(Math.max(1, w / video.frames)) + 1;
     bars.forEach((value, n) => { if (value > 0) line.fillRect(n, 30 - 28 * value, wide, 28 * value); });
   }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dashboard import intervals
 from dashboard.intervals import miou_interval, usual_block
 
 
@@ -34,8 +35,9 @@ def test_the_interval_holds_the_value_and_narrows_with_more_frames() -> None:
     assert many.high - many.low < 0.5 * (few.high - few.low)  # type: ignore[operator]
 
 
-def test_coverage_is_about_what_is_promised() -> None:
+def test_coverage_is_about_what_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
     """Known truth: half of the frames have no error, half have 20 of 80 wrong; pooled IoU 70 / (70 + 20)."""
+    monkeypatch.setattr(intervals, "REPEATS", 200)
     expected, hits = 70 / 90, 0
     rng = np.random.default_rng(2)
     for _ in range(60):

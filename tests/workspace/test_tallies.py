@@ -131,6 +131,12 @@ def test_one_by_one_they_come_to_the_same_as_all_at_once(events: list) -> None:
                 payload = {"samples": ["x"] * rest[0], "disagreement": rest[0] / 8, "asked_more": rest[0] == 2}
                 facts.append(VIDEOS[which].id, 1, NewEvent(kind, payload))
         counted = everything(facts)
+        for by in (("video",), ("day",), ("annotator",), ()):  # sums kept are those of the rows below them
+            kept = [row for row in facts.work(by) if row.drawing or row.answers or row.skipped]
+            one_by_one = [facts.work(("day", "annotator"), video.id) for video in VIDEOS]
+            assert sum(row.drawing for row in kept) == sum(row.drawing for rows in one_by_one for row in rows)
+            assert sum(row.answers for row in kept) == sum(row.answers for rows in one_by_one for row in rows)
+            assert kept == [row for row in facts.work(by, first="0") if row.drawing or row.answers or row.skipped]
         with engine.begin() as connection:
             recount(connection)
         assert [row for row in everything(facts)[1] if row.drawing or row.answers or row.skipped] == [
