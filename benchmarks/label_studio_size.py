@@ -100,6 +100,7 @@ def _measure(server: LabelStudioServer, root: Path, image: Path, tasks: int, con
         keys = [question.key for question in _questions(tasks, image, None)]
         stage("progress, all open", lambda: _expect(tasks, len(tool.progress(keys).open)))
         time.sleep(OVERLAP.total_seconds())  # what changed so recently is read again
+        tool.progress(keys)
         stage("progress, nothing new", lambda: _expect(tasks, len(tool.progress(keys).open)))
         own = tool.project_id()
         http.post(f"/api/dm/actions/?id=delete_tasks&project={own}", json=_EVERYTHING).raise_for_status()

@@ -66,6 +66,8 @@ class Listings:
 
     def _since(self, client: Any, project: int, prefix: str | None, before: Look) -> Look | None:
         """The listing by what changed after `before`; None if that does not come to what is there."""
+        from label_studio_sdk.core.api_error import ApiError
+
         began = time.time()
         changed = list_tasks(client, project, prefix, before.settled)
         old = [latest for seen, latest in before.pending if began - seen >= OVERLAP.total_seconds()]
@@ -77,9 +79,14 @@ class Listings:
         rows = before.rows | {row.id: _slim(row) for row in changed}
         now = Look(before.at, max([before.settled, *old]), tuple(young), rows)
         # a deleted task, and an annotation deleted with a time that the server got wrong, are seen by their absence
-        if count_tasks(client, project, prefix) != len(now.rows):
-            return None
-        answered = count_tasks(client, project, prefix, answered=True)
+        try:
+            if count_tasks(client, project, prefix) != len(now.rows):
+                return None
+            answered = count_tasks(client, project, prefix, answered=True)
+        except ApiError as error:
+            if error.status_code == 404:  # the project was deleted meanwhile; the full listing is empty then
+                return None
+            raise
         # of a task that several people answered the server counts every answer
         opinions = sum(max(len(row.annotators), row.finished) for row in now.rows.values())
         return now if answered in (opinions, sum(row.finished for row in now.rows.values())) else None

@@ -49,6 +49,7 @@ SETTINGS = {
     "project": {"name": "faults", "classes": ["ground", "box"]},
     "selection": {"budget": 2},
     "stopping": {"rounds": 2, "quality": None},
+    "review": {"before_training": True},
     "segmenter": {"name": "compact", "weights": None},
     "propagation": {"decoder_steps": 3, "tuning_steps": 3},
     "lease": {"seconds": LEASE_S},
@@ -67,11 +68,16 @@ def truth(number: int, frame: int) -> np.ndarray:
     return mask
 
 
-class Tool(MemoryTool):
-    """Answers at once and rightly, unless `away` lies in its folder."""
+def careless(number: int, frame: int) -> np.ndarray:
+    """What the annotators say: every third frame is wrong, and then reviewed."""
+    return 1 - truth(number, frame) if frame % 3 == 1 else truth(number, frame)
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root / "tool.db", lambda q: truth(int(q.video[4 : q.video.index("-")]), q.sample.frame))
+
+class Tool(MemoryTool):
+    """Answers at once, unless `away` lies in its folder; those who label are careless, those who review are not."""
+
+    def __init__(self, root: Path, name: str = "labels", says: Callable[[int, int], np.ndarray] = careless) -> None:
+        super().__init__(root / f"{name}.db", lambda q: says(int(q.video[4 : q.video.index("-")]), q.sample.frame))
         self._away = root / "away"
 
     def push(self, questions: object, before_write: Callable[[], None]) -> int:
@@ -102,6 +108,7 @@ def make_workspace(root: Path, videos: int) -> None:
                 write_image(layout.frame(video(number), frame), picture.astype(np.uint8))
             facts.add_video(video(number))
     Tool(root)
+    Tool(root, "reviews", truth)
 
 
 def work(root: Path, seed: int, seconds: float = 600.0) -> int:
@@ -119,7 +126,8 @@ def work(root: Path, seed: int, seconds: float = 600.0) -> int:
     while time.monotonic() < deadline:
         try:
             with Facts.open(layout.database_file) as facts:
-                context = Context(layout, parse_config(SETTINGS, "campaign"), facts, Tool(root))
+                config, reviews = parse_config(SETTINGS, "campaign"), Tool(root, "reviews", truth)
+                context = Context(layout, config, facts, Tool(root), reviews=reviews)
                 rows = facts.videos()
                 if all(row.state is State.DONE for row in rows):
                     return 0
@@ -231,7 +239,13 @@ def outcome(root: Path, number: int) -> dict[str, object]:
             "labels": sorted((e.round, e.payload["sample"], e.payload["known_pixels"]) for e in labels),
             "lost": [e.payload["file"] for e in labels if not (layout.video(name) / e.payload["file"]).exists()],
             "masks": digest.hexdigest(),
-            "asked": {key: n for key, n in Tool(root).times_asked().items() if key.startswith(f"{name}/")},
+            "reviewed": [(e.round, e.payload["frame"], e.payload["verdict"]) for e in facts.events(name, "reviewed")],
+            "asked": {
+                key: times
+                for tool in (Tool(root), Tool(root, "reviews", truth))
+                for key, times in tool.times_asked().items()
+                if key.startswith(f"{name}/")
+            },
         }
 
 

@@ -15,7 +15,8 @@ from flows import machine, review_tasks
 from flows.context import Context
 from flows.labels import LabelSet, labels_from_events
 from flows.machine import Outcome, has_work
-from flows.review_tasks import ask_reviews, open_reviews, pull_reviews, push_open
+from flows.review_tasks import ask_by_hand, ask_reviews, open_reviews, pull_reviews, push_open
+from workspace.errors import UserError
 from workspace.facts import Lease
 from workspace.states import State
 
@@ -91,34 +92,34 @@ def test_the_loop_reviews_before_it_trains_and_learns_from_what_was_said(reviewe
     assert after.clicks > clicks.clicks  # a second look costs clicks
 
 
-def test_rejected_skipped_withdrawn_and_changed_later(reviewed: Context, truth: Truth) -> None:
+def test_rejected_skipped_and_withdrawn(make_context: Make, truth: Truth) -> None:
+    context = make_context(
+        MemoryTool(answer=lambda question: truth(question.sample.frame)),
+        selection={"budget": 6},
+        stopping={"rounds": 1, "quality": None},
+    )
     reviewers = Reviewers({0: "reject"})
-    context = replace(reviewed, reviews=reviewers)
+    context = replace(context, reviews=reviewers)
+    assert machine.advance(context, VIDEO) is Outcome.DONE
+    before = dict(labels_of(context))
     lease = context.facts.claim(VIDEO, 60)
     assert lease is not None
-    for item in open_reviews(context, VIDEO):  # those of the loop go first, to be out of the way
-        assert item.number == 1
-    assert ask_reviews(context, lease, [(0, "a"), (1, "b"), (2, "c"), (3, "is asked already"), (99, "no label")]) >= 2
-    assert push_open(context, lease) == len(open_reviews(context, VIDEO)) - len(reviewed.reviews.times_asked())  # type: ignore[union-attr]
+    assert ask_reviews(context, lease, [(0, "a"), (1, "b"), (2, "c"), (99, "has no label")]) == 3
+    assert push_open(context, lease) == 3
     assert push_open(context, lease) == 0
     lease.release()
-    keys = {item.frame: item.key(VIDEO) for item in open_reviews(context, VIDEO) if item.number == 2}
-    frames = sorted(keys)[:3]
-    before = labels_of(context)
-    assert set(frames) <= set(before)
-    reviewers.verdicts = {frames[0]: "reject"}
-    reviewers.annotate(keys[frames[0]], truth(frames[0]))
-    reviewers.skip(keys[frames[1]])
-    if len(frames) > 2:
-        reviewers.delete(keys[frames[2]])
+    keys = {item.frame: item.key(VIDEO) for item in open_reviews(context, VIDEO)}
+    reviewers.annotate(keys[0], truth(0))
+    reviewers.skip(keys[1])
+    reviewers.delete(keys[2])
     list(pull_reviews(context))
     list(pull_reviews(context))
-    labels = labels_of(context)
-    assert frames[0] not in labels
-    np.testing.assert_array_equal(labels[frames[1]], before[frames[1]])
     verdicts = [(e.payload["frame"], e.payload["verdict"]) for e in context.facts.events(VIDEO, "reviewed")]
-    wanted = [(frames[0], "reject"), (frames[1], "skipped"), *[(frame, "withdrawn") for frame in frames[2:]]]
-    assert sorted(pair for pair in verdicts if pair[0] in frames) == sorted(wanted)
+    assert sorted(verdicts) == [(0, "reject"), (1, "skipped"), (2, "withdrawn")]
+    after = labels_of(context)
+    assert set(after) == set(before) - {0}
+    for frame in after:
+        np.testing.assert_array_equal(after[frame], before[frame])
 
 
 @pytest.mark.parametrize("where", ["record", "commit", "push"])
@@ -166,6 +167,32 @@ def test_killed_in_the_middle_it_asks_once_and_takes_each_answer_once(
     reviewed = [e.payload["frame"] for e in context.facts.events(VIDEO, "reviewed")]
     assert len(reviewed) == len(set(reviewed)) == len(reviewers.times_asked())
     np.testing.assert_array_equal(labels_of(context)[3], truth(3))
+
+
+def test_asked_by_hand_when_the_video_is_done(make_context: Make, truth: Truth) -> None:
+    context = make_context(
+        MemoryTool(answer=lambda question: truth(question.sample.frame)),
+        selection={"budget": 3},
+        stopping={"rounds": 1, "quality": None},
+    )
+    reviewers = Reviewers()
+    context = replace(context, reviews=reviewers)
+    assert machine.advance(context, VIDEO) is Outcome.DONE
+    (frame, *_) = labels_of(context)
+    said = ask_by_hand(context, VIDEO, [(frame, "looks odd")])
+    assert said.startswith(f"{VIDEO}: 1 label(s) to look at again, 1 open")
+    assert ask_by_hand(context, VIDEO, [(frame, "looks odd")]).startswith(f"{VIDEO}: 0 label(s)")  # it waits already
+    (question,) = reviewers.open_questions()
+    reviewers.annotate(question.key, 1 - truth(frame))
+    assert list(pull_reviews(context)) == [f"{VIDEO}: 1 review(s) in, 0 open"]
+    assert list(pull_reviews(context)) == []
+    np.testing.assert_array_equal(labels_of(context)[frame], 1 - truth(frame))
+    lease = context.facts.claim(VIDEO, 60)
+    assert lease is not None
+    assert "nobody was asked" in ask_by_hand(context, VIDEO, [(frame, "once more")])
+    lease.release()
+    with pytest.raises(UserError, match="Nobody can be asked"):
+        ask_by_hand(replace(context, reviews=None), VIDEO, [(frame, "once more")])
 
 
 def test_without_anything_suspicious_the_loop_goes_on(make_context: Make, truth: Truth) -> None:
