@@ -29,7 +29,8 @@ from rich.table import Table
 from sqlalchemy import create_engine, text
 
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, write_result
-from dashboard.server import dashboard_app, open_projects
+from dashboard.project import open_projects
+from dashboard.server import dashboard_app
 from flows.progress import project_rows, round_rows
 from flows.projects import create_project
 from flows.rounds import clicks_spent

@@ -10,7 +10,7 @@ from workspace.colors import class_colors, hex_color
 from workspace.facts import VideoState
 
 if TYPE_CHECKING:
-    from dashboard.server import Project
+    from dashboard.project import Project
 
 
 def player_values(where: Project, state: VideoState, now: float) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from workspace.errors import UserError
 from workspace.tallies import Work
 
 if TYPE_CHECKING:
-    from dashboard.server import Project
+    from dashboard.project import Project
 
 ROWS_PER_PAGE = 100
 _FAILURES_SHOWN = 20

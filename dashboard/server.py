@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -19,42 +16,18 @@ from dashboard.access import Access
 from dashboard.metrics import exposition
 from dashboard.pictures import WIDTHS, frame_jpeg, heat_png, mask_png, sample_jpeg
 from dashboard.player_page import player_values
+from dashboard.project import Project
 from dashboard.project_page import overview_values
 from dashboard.templates import templates
 from dashboard.video_page import video_values
 from workspace.colors import class_colors
-from workspace.config import Config
 from workspace.errors import UserError
-from workspace.facts import Facts, VideoState
-from workspace.layout import Layout
+from workspace.facts import VideoState
 
 _PICTURES_KEPT = 2000  # small ones, some 20 kB each
 _STATIC = {"dashboard.css": "text/css", "dashboard.js": "text/javascript", "player.js": "text/javascript"}
 _IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 _FRESH = {"Cache-Control": "no-store"}
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """`slug` names it in addresses."""
-
-    slug: str
-    layout: Layout
-    config: Config
-    facts: Facts
-
-
-def open_projects(folders: Sequence[Path]) -> list[Project]:
-    """One per folder; UserError for one that is no project."""
-    projects: list[Project] = []
-    for folder in dict.fromkeys(path.resolve() for path in folders):
-        layout = Layout(folder)
-        config = layout.config()
-        base = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-") or "project"
-        taken = {project.slug for project in projects}
-        slug = next(name for n in range(1, len(taken) + 2) if (name := base if n == 1 else f"{base}-{n}") not in taken)
-        projects.append(Project(slug, layout, config, Facts.open(layout.database_file)))
-    return projects
 
 
 def dashboard_app(

@@ -16,7 +16,7 @@ from workspace.states import ORDERED
 from workspace.tallies import Work
 
 if TYPE_CHECKING:
-    from dashboard.server import Project
+    from dashboard.project import Project
 
 _WORST = 6
 _USUAL_TARGET = 0.95  # where no quality was asked for

@@ -40,7 +40,7 @@ def report(
 
     layout = Layout(folder.resolve())
     config = layout.config()
-    with Facts.open(layout.database_file) as facts, progress_bars(Console(stderr=True)) as show:
+    with Facts.of(layout) as facts, progress_bars(Console(stderr=True)) as show:
         rows = facts.videos()
         if video is None and len(rows) != 1:
             raise UserError(

@@ -29,7 +29,6 @@ def up(
     from rich.console import Console
     from rich.table import Table
 
-    from fewclicks.app import app
     from flows.deployments import check_schedule
     from flows.stack import Ports, services
     from flows.supervision import Supervisor
@@ -42,7 +41,6 @@ def up(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    commands = {str(command.name or getattr(command.callback, "__name__", "")) for command in app.registered_commands}
     logs = layout.root / ".up"
 
     def say(text: str) -> None:
@@ -51,7 +49,7 @@ def up(
     with Supervisor([], logs, say) as supervisor:
         # the lock comes first: a port that a second `up` finds taken is taken by the first
         ports = Ports(label_studio_port, prefect_port, dashboard_port)
-        table = services(layout, config, ports, cron, pool, commands)
+        table = services(layout, config, ports, cron, pool)
         supervisor.take(table)
 
         def ready() -> None:

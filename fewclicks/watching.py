@@ -29,7 +29,8 @@ def dashboard(
     import uvicorn
 
     from dashboard.access import VARIABLE, read_token
-    from dashboard.server import dashboard_app, open_projects
+    from dashboard.project import open_projects
+    from dashboard.server import dashboard_app
     from workspace.errors import UserError
 
     token = read_token(host, token_file, os.environ.get(VARIABLE))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +26,8 @@ class Ports:
     dashboard: int = 8090
 
 
-def services(
-    layout: Layout, config: Config, ports: Ports, cron: str, pool: str, commands: Collection[str]
-) -> list[Service]:
-    """In the order in which they are started. `commands`: those that `fewclicks` has; others are left out."""
+def services(layout: Layout, config: Config, ports: Ports, cron: str, pool: str) -> list[Service]:
+    """In the order in which they are started."""
     root = str(layout.root)
     prefect = _free(ports.prefect, "--prefect-port")
     api = f"http://{HOST}:{prefect}/api"
@@ -54,12 +51,10 @@ def services(
     found.append(Service("worker", worker, environment=server))
     if config.label_studio.webhook is not None:
         found.append(Service("webhook", _ours("listen", root), config.label_studio.webhook, environment=server))
-    help_url = getattr(getattr(config, "assist", None), "url", None)
-    if "assist" in commands and help_url is not None:
-        found.append(Service("assist", _ours("assist", root), help_url))
-    if "dashboard" in commands:
-        port = _free(ports.dashboard, "--dashboard-port")
-        found.append(Service("dashboard", _ours("dashboard", root, "--port", str(port)), f"http://{HOST}:{port}"))
+    if config.assist.url is not None:
+        found.append(Service("assist", _ours("assist", root), config.assist.url))
+    port = _free(ports.dashboard, "--dashboard-port")
+    found.append(Service("dashboard", _ours("dashboard", root, "--port", str(port)), f"http://{HOST}:{port}"))
     return found
 
 

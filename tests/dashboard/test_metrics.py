@@ -19,7 +19,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from dashboard.metrics import METRICS, exposition
-from dashboard.server import dashboard_app, open_projects
+from dashboard.project import open_projects
+from dashboard.server import dashboard_app
 from workspace.facts import Facts
 from workspace.layout import Layout
 

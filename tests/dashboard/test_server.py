@@ -15,7 +15,8 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from dashboard.access import COOKIE, is_local, read_token
-from dashboard.server import dashboard_app, open_projects
+from dashboard.project import open_projects
+from dashboard.server import dashboard_app
 from workspace.colors import class_colors
 from workspace.errors import UserError
 from workspace.layout import Layout

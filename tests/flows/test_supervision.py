@@ -112,21 +112,26 @@ def test_no_orphan_whatever_ends_it(number: int, tmp_path: Path) -> None:
         pass
 
 
-def test_the_table_has_what_the_settings_and_the_commands_ask_for(tmp_path: Path) -> None:
+def test_the_table_has_what_the_settings_ask_for(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     values = {"project": {"name": "street", "classes": ["a"]}}
     free = Ports(0, 0, 0)
 
-    def names(settings: dict[str, object], commands: set[str]) -> list[str]:
-        config = parse_config(values | {"label_studio": settings}, "test")
-        return [s.name for s in services(layout, config, free, "* * * * *", "pool", commands)]
+    def names(**settings: dict[str, object]) -> list[str]:
+        config = parse_config(values | settings, "test")
+        return [s.name for s in services(layout, config, free, "* * * * *", "pool")]
 
-    basic = ["label-studio", "prefect-server", "deployment", "worker"]
-    assert names({}, {"serve"}) == basic
-    assert names({"url": "http://elsewhere"}, set()) == basic[1:]
-    assert names({"webhook": "http://127.0.0.1:8095"}, {"dashboard"}) == [*basic, "webhook", "dashboard"]
+    basic = ["label-studio", "prefect-server", "deployment", "worker", "dashboard"]
+    assert names() == basic
+    assert names(label_studio={"url": "http://elsewhere"}) == basic[1:]
+    assert names(label_studio={"webhook": "http://127.0.0.1:8095"}, assist={"url": "http://127.0.0.1:8096"}) == [
+        *basic[:-1],
+        "webhook",
+        "assist",
+        "dashboard",
+    ]
     with closing(socket.socket()) as somebody:
         somebody.bind(("127.0.0.1", 0))
         taken = somebody.getsockname()[1]
         with pytest.raises(UserError, match=f"Port {taken} on .* --prefect-port"):
-            services(layout, parse_config(values, "test"), Ports(0, taken, 0), "", "", set())
+            services(layout, parse_config(values, "test"), Ports(0, taken, 0), "", "")
