@@ -141,7 +141,7 @@ def test_every_assist_backend_is_named_in_the_docs() -> None:
     from assist.backends.registry import BACKENDS
 
     text = (ROOT / "docs" / "assist.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == list(BACKENDS)
+    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == set(BACKENDS)
 
 
 def test_every_export_format_is_in_the_docs() -> None:

@@ -19,6 +19,7 @@ from assist.backends.registry import click_backend
 from assist.robot import overlap
 from assist.server import assist_app
 from assist.service import Assist
+from assist.snapping import Snapper
 from benchmarks.browser import SUBMIT, Page
 from connectors.label_studio.assist_connection import AssistAddress
 from connectors.label_studio.brush import decode_brush
@@ -40,6 +41,8 @@ pytestmark = [
 H, W = 240, 320
 USER, PASSWORD = "fewclicks", "a password for tests"
 ALT = 1
+BOXES = """<View><Image name="image" value="$image"/><RectangleLabels name="box" toName="image" smart="true"
+smartOnly="true"><Label value="thing"/></RectangleLabels></View>"""
 ACCEPT = "document.querySelector('[data-testid=\"bottombar-accept-suggestions-button\"]')"
 
 
@@ -54,7 +57,9 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
 
 
 @contextmanager
-def serving(server: LabelStudioServer, answers: list[Any] | None = None) -> Iterator[str]:
+def serving(
+    server: LabelStudioServer, answers: list[Any] | None = None, snapper: Snapper | None = None
+) -> Iterator[str]:
     """The real help server; what it answers is noted too."""
 
     class Noting(Assist):
@@ -65,7 +70,7 @@ def serving(server: LabelStudioServer, answers: list[Any] | None = None) -> Iter
             return found
 
     with ImageSource(server.url, server.token) as source:
-        app = assist_app(Noting(source, click_backend("classic")), USER, PASSWORD)
+        app = assist_app(Noting(source, click_backend("classic"), snapper), USER, PASSWORD)
         running = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
         thread = threading.Thread(target=running.run)
         thread.start()
@@ -184,3 +189,48 @@ def test_a_click_becomes_a_mask_that_a_second_click_corrects_and_that_is_submitt
             assert client.ml.list(project=tool.project_id()) == []
             assert not request(client, "GET", "api/webhooks/", params={"project": tool.project_id()})
             assert "KeyPoint" not in client.projects.get(tool.project_id()).label_config
+
+
+def test_a_rough_box_snaps_in_a_project_of_boxes(
+    page: Page, label_studio_server: LabelStudioServer, tiny_model: Path
+) -> None:
+    image, _ = scene()
+    folder = label_studio_server.workspace_root / "videos" / "assist"
+    folder.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(folder / "boxes.png"), image)
+    answers: list[list[dict[str, Any]]] = []
+    with (
+        serving(label_studio_server, answers, Snapper(tiny_model)) as url,
+        connected(label_studio_server.url, label_studio_server.token) as client,
+    ):
+        project = client.projects.create(title="boxes", label_config=BOXES)
+        address = "/data/local-files/?d=videos/assist/boxes.png"
+        served = {"project": project.id, "path": str(folder), "title": "boxes", "use_blob_urls": True}
+        client.import_storage.local.create(**served)
+        client.projects.import_tasks(project.id, request=[{"data": {"image": address}}])
+        login = {"auth_method": "BASIC_AUTH", "basic_auth_user": USER, "basic_auth_pass": PASSWORD}
+        client.ml.create(project=project.id, url=url, title="boxes", is_interactive=True, **login)
+        page.open(f"{label_studio_server.url}/user/account")
+        for name in ("autoAnnotation", "autoAcceptSuggestions"):
+            page.evaluate(f"localStorage.setItem('{name}', 'true')")
+        page.open(f"{label_studio_server.url}/projects/{project.id}/data?labeling=1")
+        page.wait_for(f"!!{SUBMIT} && document.querySelector('.konvajs-content canvas')?.width > 100")
+        page.wait_for("document.querySelectorAll('.lsf-label').length == 1")
+        time.sleep(1)
+        page.evaluate("document.querySelectorAll('.lsf-label')[0].click()")
+        page.press("m")
+        time.sleep(0.5)
+        left, top, _, height = page.box("document.querySelector('.konvajs-content')")
+        zoom = height / H
+        page.drag([(left + x * zoom, top + y * zoom) for x, y in ((42, 52), (80, 90), (120, 130), (180, 188))])
+        wait_for(lambda: len(answers) == 1)
+        page.wait_for("document.querySelectorAll('.lsf-outliner-item').length == 1")
+        time.sleep(2)
+        page.evaluate(f"{SUBMIT}.click()")
+        wait_for(lambda: any(task.total_annotations for task in client.tasks.list(project=project.id)))
+        (task,) = client.tasks.list(project=project.id, fields="all")
+        (region,) = task.annotations[0]["result"]
+    # the one box that is stored is the one that was answered, not the one that was drawn
+    assert region["type"] == "rectanglelabels"
+    for name in ("x", "y", "width", "height"):
+        assert region["value"][name] == pytest.approx(answers[0][0]["value"][name], abs=0.01)

@@ -33,6 +33,7 @@ def project(folder: Path, **assist: object) -> Path:
     return layout.root
 
 
+@pytest.mark.slow
 def test_it_answers_with_the_project_s_password_and_ends_on_ctrl_c(
     tmp_path: Path, command: Callable[..., tuple[int, str]]
 ) -> None:
