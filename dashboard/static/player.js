@@ -15,6 +15,7 @@ let frame = 0;
 let playing = null;
 let running = null; // what is being fetched
 let wish = null; // what is wanted next
+let drawn = 0; // the timeline's turn to be drawn
 let bars = null; // expected errors, one per pixel of the timeline
 let ahead = null; // what is fetched because it may be wanted
 let settle = null;
@@ -124,11 +125,12 @@ function go(to, moving) {
   const asked = video.asked.filter(([at]) => at === frame).map(([, round]) => round);
   const seconds = video.fps > 0 ? ` · ${(frame / video.fps).toFixed(2)} s` : "";
   $("where").textContent = `frame ${frame} of ${video.frames - 1}${seconds}${asked.length ? ` · asked in round ${asked.join(", ")}` : ""}`;
-  history.replaceState(null, "", `#${frame}`);
-  timeline();
+  // browsers slow down pages that change their address all the time
+  if (!moving && !playing) history.replaceState(null, "", `#${frame}`);
+  if (!drawn) drawn = requestAnimationFrame(() => { drawn = 0; timeline(); });
   clearTimeout(settle);
   show(moving);
-  if (moving) settle = setTimeout(() => show(false), SETTLE_MS);
+  if (moving) settle = setTimeout(() => go(frame, false), SETTLE_MS);
 }
 
 function timeline() {
