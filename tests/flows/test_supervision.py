@@ -32,8 +32,9 @@ PARENT = (
     " time.sleep(1000)']); print('up', flush=True); time.sleep(1000)"
 )
 OWNER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts in the background
 from flows.supervision import Service, Supervisor
 service = Service("parent", (sys.executable, "-c", sys.argv[2]))
 with Supervisor([service], Path(sys.argv[1]), print) as supervisor:
@@ -104,8 +105,11 @@ def test_no_orphan_whatever_ends_it(number: int, tmp_path: Path) -> None:
     until(lambda: len(family(owner.pid)) == 3)  # keeper, program, its child
     started = family(owner.pid)
     owner.send_signal(number)
-    owner.wait(60)
-    owner.stdout.close()
+    try:
+        owner.wait(120)
+    finally:
+        owner.kill()
+        owner.stdout.close()
     until(lambda: all_gone(started))
     # the next start finds nothing left of the first
     with Supervisor([], tmp_path / "up", print):
