@@ -233,3 +233,21 @@ def test_expected_confusions_count_the_pixels_of_every_frame(run, scene):
         assert np.allclose(p.confusion.sum(axis=0), predicted, rtol=1e-3)
         if p.index in (0, 8):
             assert np.allclose(p.confusion, np.diag(predicted))
+
+
+@pytest.mark.parametrize("wanted", [None, [3, 7]])
+def test_side_by_side_or_one_by_one_it_is_the_same(run, scene, wanted):
+    labels = {0: scene.masks[0], 8: scene.masks[8]}
+    model = fit(scene.frames, labels, scene.flow, 2, COMPACT, QUICK, None, quiet)
+    before, made = torch.get_num_threads(), {}
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            made[threads] = run(labels, wanted, model)
+    finally:
+        torch.set_num_threads(before)
+    assert [p.index for p in made[1]] == [p.index for p in made[3]] == (wanted or list(range(9)))
+    for one, other in zip(made[1], made[3], strict=True):
+        assert np.array_equal(one.mask, other.mask)
+        assert np.array_equal(one.warped_mask, other.warped_mask)
+        assert np.array_equal(one.probabilities, other.probabilities)
