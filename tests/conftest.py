@@ -2,11 +2,11 @@
 
 import os
 
-# Before anything loads OpenMP, and for the programs that tests start: the tests themselves run side by side, and threads
-# that wait for each other on cores that others need take ten times as long as one thread alone.
+# Before anything loads OpenMP, and for the programs that tests start: tests run side by side, and threads that wait for
+# each other on cores that others need take ten times as long as one thread alone.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from hypothesis import settings  # noqa: E402
+from hypothesis import settings
 
 pytest_plugins = ["tests.label_studio_fixture", "tests.assist_fixture", "tests.postgres_fixture"]
 
