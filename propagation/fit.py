@@ -139,8 +139,8 @@ def looks(known: Mapping[int, int]) -> dict[int, float]:
     """How often fine-tuning looks at each labeled frame: at whole ones alike, at parts as much less as they are.
 
     known: labeled pixels per frame;  returns: 1 for a frame with at least half of the most, otherwise the share of that
-    Looked at like whole frames, hundreds of frames with a patch each would leave no time for the few whole ones: a
-    network that learned from 3 frames was then no better with 196 patches of others.
+    Looked at like whole frames, hundreds of frames with a patch each would leave little time for the few whole ones.
+    Measured with 3 whole frames and 196 patches in others: mIoU 85.6 if all are looked at alike, 85.9 in proportion.
     """
     most = max(known.values(), default=0)
     return {index: 1.0 if 2 * count >= most else count / most for index, count in sorted(known.items()) if count > 0}

@@ -13,7 +13,7 @@ from assist.box_network import POSITIONS, BoxNetwork, crop_around, cut, edges_in
 from assist.clicks import box_around
 from assist.encoder import encoded
 from assist.examples import Example, objects_of
-from assist.training.schedule import falling
+from assist.training.descent import Descent
 from propagation.segmenters import Features
 
 _BOXES = 4  # drawn around one object, each from another crop
@@ -27,8 +27,8 @@ class BoxLesson:
 
     def __init__(self, encoder: Features, network: BoxNetwork, rate: float = 2e-3) -> None:
         """rate: the learning rate at its highest."""
-        self._encoder, self._network, self._rate, self.step = encoder, network, rate, 0
-        self._optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-4)
+        self._encoder, self._network = encoder, network
+        self.descent = Descent(network, rate, _TOGETHER)
 
     def learn(self, example: Example, done: float, rng: np.random.Generator) -> float | None:
         """The loss; None if the image has no object.  done: 0 at the start, 1 at the end"""
@@ -38,8 +38,6 @@ class BoxLesson:
             return None
         right = box_around(objects[int(rng.integers(len(objects)))] == 1)
         assert right is not None
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._rate * min(1.0, (self.step + 1) / 50) * falling(done)
         losses = []
         for _ in range(_BOXES):
             drawn = drawn_roughly(right, rng)
@@ -52,22 +50,7 @@ class BoxLesson:
             pixels = cv2.convertScaleAbs(pixels, alpha=rng.uniform(0.8, 1.2))
             levels, _, _ = encoded(self._encoder, pixels, 32)
             losses.append(edge_loss(self._network(levels, place), torch.from_numpy(edges)[None]))
-        loss = torch.stack(losses).mean()
-        (loss / _TOGETHER).backward()  # type: ignore[no-untyped-call]
-        self.step += 1
-        if self.step % _TOGETHER == 0:
-            torch.nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
-            self._optimizer.step()
-            self._optimizer.zero_grad()
-        return float(loss.detach())
-
-    def state(self) -> dict[str, object]:
-        return {"network": self._network.state_dict(), "optimizer": self._optimizer.state_dict(), "step": self.step}
-
-    def resume(self, state: dict[str, object]) -> None:
-        self._network.load_state_dict(state["network"])  # type: ignore[arg-type]
-        self._optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
-        self.step = int(state["step"])  # type: ignore[call-overload]
+        return self.descent.down(torch.stack(losses).mean(), done)
 
 
 def edge_loss(logits: Tensor, edges: Tensor) -> Tensor:

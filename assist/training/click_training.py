@@ -18,7 +18,7 @@ from assist.click_network import STRIDE, ClickNetwork, Maps, click_maps
 from assist.clicks import Click
 from assist.encoder import smaller
 from assist.examples import Example, objects_of
-from assist.training.schedule import falling
+from assist.training.descent import Descent
 from propagation.segmenters import Features
 from workspace.mask import UNKNOWN
 
@@ -38,16 +38,13 @@ class ClickLesson:
         """rate: the learning rate at its highest."""
         self._encoder, self._network = encoder, network
         self._classic = Classic()
-        self._optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-4)
-        self._rate, self.step = rate, 0
+        self.descent = Descent(network, rate, _TOGETHER)
 
     def learn(self, example: Example, done: float, rng: np.random.Generator) -> float | None:
         """The mean loss over the clicks; None if the image has no object.  done: 0 at the start, 1 at the end"""
         image, truth = drawn(example, rng)
         if truth is None:
             return None
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._rate * min(1.0, (self.step + 1) / 50) * falling(done)
         cells, maps = looked(self._encoder, self._classic, image)
         target = torch.from_numpy(_coarse(truth, maps))[None]
         features = self._network.image_maps(maps)
@@ -65,26 +62,11 @@ class ClickLesson:
             mask = cv2.resize(mask.astype(np.uint8), truth.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
         if not losses:
             return None
-        loss = torch.stack(losses).mean()
-        (loss / _TOGETHER).backward()  # type: ignore[no-untyped-call]
-        self.step += 1
-        if self.step % _TOGETHER == 0:
-            torch.nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
-            self._optimizer.step()
-            self._optimizer.zero_grad()
-        return float(loss.detach())
+        return self.descent.down(torch.stack(losses).mean(), done)
 
     def _maps(self, cells: Cells, maps: Maps, clicks: Sequence[Click], before: NDArray[np.bool_]) -> Tensor:
         walked = self._classic.walked(cells, clicks, None, before)
         return click_maps(maps, clicks, None, before, walked[cells.ids].astype(np.float32))
-
-    def state(self) -> dict[str, object]:
-        return {"network": self._network.state_dict(), "optimizer": self._optimizer.state_dict(), "step": self.step}
-
-    def resume(self, state: dict[str, object]) -> None:
-        self._network.load_state_dict(state["network"])  # type: ignore[arg-type]
-        self._optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
-        self.step = int(state["step"])  # type: ignore[call-overload]
 
 
 def drawn(example: Example, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from assist.examples import Example, examples_of
 from assist.model_files import ModelRecord, load_record, load_state, save_record, save_state
 from assist.training.box_training import BoxLesson
 from assist.training.click_training import ClickLesson
+from assist.training.descent import Descent
 from propagation.segmenters import Features
 from workspace.errors import UserError
 
@@ -26,9 +27,9 @@ PARTS = ("click", "box")
 
 
 class Lesson(Protocol):
+    descent: Descent
+
     def learn(self, example: Example, done: float, rng: np.random.Generator) -> float | None: ...
-    def state(self) -> dict[str, Any]: ...
-    def resume(self, state: dict[str, Any]) -> None: ...
 
 
 def train(
@@ -85,7 +86,7 @@ def _learn(
     drawn, spent = 0, 0.0
     if unfinished.exists():
         saved = load_state(unfinished)
-        lesson.resume(saved["lesson"])
+        lesson.descent.resume(saved["lesson"])
         drawn, spent = int(saved["drawn"]), float(saved["spent"])
         say(f"{part}: goes on after {drawn} images")
     began = saved_at = time.monotonic()
@@ -106,9 +107,9 @@ def _learn(
             say(f"{part}: {drawn} images, {seconds / 60:.1f} minutes, loss {np.mean(losses[-200:]):.3f}")
         if time.monotonic() - saved_at > _SAVED_EVERY_S:
             saved_at = time.monotonic()
-            save_state(unfinished, {"lesson": lesson.state(), "drawn": drawn, "spent": seconds})
+            save_state(unfinished, {"lesson": lesson.descent.state(), "drawn": drawn, "spent": seconds})
     if not losses and drawn < _TOLD_EVERY:
         raise UserError("The folders hold no object to learn from.", "Give masks with objects of some size.")
-    save_state(out / f"{part}.pt", lesson.state()["network"])
+    save_state(out / f"{part}.pt", lesson.descent.state()["network"])
     unfinished.unlink(missing_ok=True)
     say(f"{part}: learned from {drawn} images in {seconds / 60:.1f} minutes")
