@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS annotation (
 CREATE TABLE IF NOT EXISTS asked (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL);
 """
 
+_ANSWERED = "SELECT 1 FROM annotation WHERE key = ? AND annotator = ?"
+
 
 class MemoryTool(LabelingTool):
     """Questions and answers in SQLite: in this process, or with `path` in a file that outlives it.
@@ -130,11 +132,14 @@ class MemoryTool(LabelingTool):
             db.execute("DELETE FROM annotation WHERE key = ?", [key])
 
     def play(self, annotator: Callable[[Question], MaskArray | None], name: str = "simulated") -> int:
-        """`name` answers every open question that they have not answered yet (None skips), oldest first. How many."""
-        waiting = self.open_questions(name)
-        for question in waiting:
-            self._add_annotation(question, annotator(question), name, 0.0)
-        return len(waiting)
+        """`name` answers every open question that they have not answered yet (None skips), oldest first. How many.
+
+        Another process may play the same annotator: what it has answered meanwhile is not answered again.
+        """
+        return sum(
+            self._add_annotation(question, annotator(question), name, 0.0, once=True)
+            for question in self.open_questions(name)
+        )
 
     def open_questions(self, annotator: str = "") -> list[Question]:
         """Asked, not deleted, with fewer opinions than asked for; in the order in which they were asked.
@@ -165,13 +170,19 @@ class MemoryTool(LabelingTool):
         if self._answer is not None:
             self.play(self._answer)
 
-    def _add_annotation(self, question: Question, mask: MaskArray | None, annotator: str, seconds: float) -> None:
+    def _add_annotation(
+        self, question: Question, mask: MaskArray | None, annotator: str, seconds: float, once: bool = False
+    ) -> bool:
+        """`once`: not if this annotator has answered. Whether it was added."""
         changed = None if mask is None else changed_classes(question.prediction, mask)
         finished_at = datetime.now(UTC).isoformat()
         row = [question.key, annotator, _pack(mask), seconds, finished_at, changed]
         columns = "key, annotator, mask, seconds, finished_at, changed_regions"
         with self._transaction() as db:
+            if once and db.execute(_ANSWERED, [question.key, annotator]).fetchone():
+                return False
             db.execute(f"INSERT INTO annotation ({columns}) VALUES (?, ?, ?, ?, ?, ?)", row)  # noqa: S608
+        return True
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

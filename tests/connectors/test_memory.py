@@ -155,3 +155,17 @@ def test_as_many_different_people_as_wanted_and_later_one_more() -> None:
     assert len(writes) == 1
     assert tool.progress([asked.key]).open == {asked.key}
     assert tool.times_asked() == {asked.key: 1}
+
+
+def test_an_annotator_who_is_played_by_two_processes_answers_once(tmp_path: Path) -> None:
+    mask = np.full((H, W), 3, np.uint8)
+    one, other = (MemoryTool(tmp_path / "tool.db") for _ in range(2))
+    one.push([question(0), question(1)], lambda: None)
+
+    def meanwhile(_: Question) -> np.ndarray:
+        other.play(lambda q: mask)  # the other is through before this answer is stored
+        return mask
+
+    assert one.play(meanwhile) == 0
+    answers = list(one.pull([question(0).key, question(1).key]))
+    assert sorted(answer.key for answer in answers) == sorted([question(0).key, question(1).key])
