@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows import artifacts, machine
@@ -74,12 +74,8 @@ def _show(context: Context, video: str) -> None:
         rounds = artifacts.rounds_table(context, video)
         if rounds:
             create_table_artifact(key=f"rounds-{video}", table=rounds, description=f"Rounds of {video}")
-        create_markdown_artifact(
-            key=f"links-{video}", markdown=artifacts.links(context, row), description="Where to go"
-        )
-        found = artifacts.picture(context, row.video)
-        if found is not None:
-            create_image_artifact(key=f"masks-{video}", image_url=found.address, description=found.told)
+        page = artifacts.video_page(context, row)
+        create_markdown_artifact(key=f"video-{video}", markdown=page, description="Masks, and where to go")
     except (OSError, UserError, ToolUnavailable, httpx.HTTPError, RuntimeError) as error:
         get_run_logger().warning("%s: not all artifacts could be made: %s", video, " ".join(str(error).split())[:200])
 

@@ -1,4 +1,4 @@
-"""What Prefect shows of a run: a table of rounds, a picture of the newest masks, links to where people work and look.
+"""What Prefect shows of a run: the rounds as a table; a page with a picture of the newest masks, and links.
 
 Artifacts are for the eye: nothing is ever read from them.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -36,26 +35,40 @@ _QUALITY = 75
 _ADDRESS = re.compile(r"https?://[^\s()<>\[\]]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """`address`: "data:image/jpeg;base64,...", which is shown wherever Prefect's pages are;  `told`: what is on it"""
-
-    address: str
-    told: str
-
-
 def rounds_table(context: Context, video: str) -> list[dict[str, Any]]:
-    """One row per round; numbers rounded as people read them."""
+    """One row per round, what matters most first; clicks are modelled, of correcting what was shown."""
     return [
-        {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
+        {
+            "round": row["round"],
+            "estimated mIoU": None if row["estimated_miou"] is None else f"{100 * row['estimated_miou']:.1f} %",
+            "clicks": row["clicks_corrected"],
+            "asked": row["samples"],
+            "answers": row["answers"],
+            "skipped": row["skipped"],
+            "seconds": round(row["seconds"]),
+            "fitting s": None if row["fit_s"] is None else round(row["fit_s"]),
+            "propagating s": None if row["propagate_s"] is None else round(row["propagate_s"]),
+            "model": row["model"],
+        }
         for row in round_rows(context.facts, video)
     ]
 
 
-def links(context: Context, row: VideoState) -> str:
-    """Markdown: where the video stands, and links to Label Studio, the video's page and the player."""
-    video = row.video.id
-    lines = [f"**{video}**: {place_of(row)}, round {row.round}", ""]
+def video_page(context: Context, row: VideoState) -> str:
+    """Markdown: where the video stands, links to Label Studio, its page and the player, and a picture of its masks."""
+    return "\n".join(
+        [
+            f"**{row.video.id}**: {place_of(row)}, round {row.round}",
+            "",
+            *_links(context, row),
+            "",
+            *_shown(context, row.video),
+        ]
+    )
+
+
+def _links(context: Context, row: VideoState) -> list[str]:
+    video, lines = row.video.id, []
     keys = [question_key(video, row.round, sample) for sample in asked_in(context.facts, video, row.round)]
     tool = context.reviews if row.state is State.REVIEWING and context.reviews is not None else context.tool
     if keys:
@@ -65,7 +78,7 @@ def links(context: Context, row: VideoState) -> str:
     worst = _worst_frame(context.layout, row.video, newest_model(context.facts, video))
     if worst is not None:
         lines.append(f"- [Player at frame {worst}, where most errors are expected]({page}/player#{worst})")
-    return "\n".join(lines)
+    return lines
 
 
 def dashboard_address(config: Config) -> str:
@@ -73,16 +86,19 @@ def dashboard_address(config: Config) -> str:
     return (config.dashboard.url or os.environ.get(DASHBOARD_VARIABLE) or _USUAL_DASHBOARD).rstrip("/")
 
 
-def picture(context: Context, video: Video) -> Picture | None:
-    """Frames spread over the video with their newest masks; None before there are any."""
+def _shown(context: Context, video: Video) -> list[str]:
+    """Frames spread over the video with their newest masks; nothing before there are any.
+
+    The picture is part of the text, so that it is seen wherever Prefect's pages are.
+    """
     model = newest_model(context.facts, video.id)
     if not model:
-        return None
+        return []
     config, layout = context.config, context.layout
     colors = class_colors(config.project.classes)
-    shown = np.unique(((np.arange(_FRAMES_SHOWN) + 0.5) / _FRAMES_SHOWN * video.frames).astype(int)).tolist()
+    frames = np.unique(((np.arange(_FRAMES_SHOWN) + 0.5) / _FRAMES_SHOWN * video.frames).astype(int)).tolist()
     tiles = []
-    for index in shown:
+    for index in frames:
         rgb, mask = read_rgb(layout.frame(video, index)), read_mask(layout.masks(video.id, model) / f"{index:06d}.png")
         size = _size(video)
         small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
@@ -91,8 +107,8 @@ def picture(context: Context, video: Video) -> Picture | None:
     sheet = np.concatenate([sheet, legend(config.project.class_names, colors, sheet.shape[1])])
     done, data = cv2.imencode(".jpg", sheet[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     assert done
-    address = f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode('ascii')}"
-    return Picture(address, f"{video.id}: frames {', '.join(map(str, shown))} of {video.frames} with their masks")
+    told = f"Frames {', '.join(map(str, frames))} of {video.frames} with their masks"
+    return [f"{told}:", "", f"![{told}](data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode('ascii')})"]
 
 
 def contact_sheet(tiles: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

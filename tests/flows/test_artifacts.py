@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import shutil
 from collections.abc import Callable
 
@@ -35,36 +36,34 @@ def test_a_run_is_shown_as_table_links_and_picture(
     context = make_context(tool)
     row = context.facts.video(CLIP)
     assert artifacts.rounds_table(context, CLIP) == []
-    assert artifacts.picture(context, row.video) is None
     page = f"http://127.0.0.1:8090/p/{context.layout.slug}/{CLIP}"
-    before = artifacts.links(context, row)
+    before = artifacts.video_page(context, row)
     assert before.splitlines()[0] == f"**{CLIP}**: ready, round 0"
     assert f"- [Player]({page}/player)" in before
     assert "Label Studio" not in before  # nobody is asked yet
+    assert "![" not in before
 
     advance(context, CLIP)
     tool.play(lambda question: truth(question.sample.frame))
     advance(context, CLIP)
     row = context.facts.video(CLIP)
     (first, second) = artifacts.rounds_table(context, CLIP)
-    assert (first["round"], first["answers"], second["answers"]) == (1, 2, 0)
-    assert all(value == round(value, 3) for value in first.values() if isinstance(value, float))
-    told = artifacts.links(context, row)
+    assert (first["round"], first["asked"], first["answers"], second["answers"]) == (1, 2, 2, 0)
+    assert (first["estimated mIoU"][-2:], second["estimated mIoU"], second["fitting s"]) == (" %", None, None)
+    told = artifacts.video_page(context, row)
     assert f"**{CLIP}**: waiting, round 2" in told
     for number in (1, 2):
         assert f"- [Label Studio](http://127.0.0.1:8080/projects/{number}/data?labeling=1)" in told
     assert "where most errors are expected" in told
 
-    found = artifacts.picture(context, row.video)
-    assert found is not None
-    assert found.told == f"{CLIP}: frames 0, 2, 3, 5 of 6 with their masks"
-    kind, data = found.address.split(",")
-    assert kind == "data:image/jpeg;base64"
-    image = Image.open(io.BytesIO(base64.b64decode(data)))
+    (picture,) = re.findall(
+        r"^!\[Frames 0, 2, 3, 5 of 6 with their masks\]\(data:image/jpeg;base64,(.*)\)$", told, re.M
+    )
+    image = Image.open(io.BytesIO(base64.b64decode(picture)))
     assert image.width == 2 * 48
     assert image.height > 2 * 32  # and the legend below
     shutil.rmtree(context.layout.videos / CLIP / "frame-errors")
-    assert "errors" not in artifacts.links(context, row)
+    assert "errors" not in artifacts.video_page(context, row)
 
 
 def test_the_address_of_the_dashboard(make_context: MakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
