@@ -71,7 +71,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over videos. `baseline_clicks`, `baseline_spent`: only of videos whose baseline is known."""
+    """Sums over videos. `baseline_clicks`, `baseline_spent`: only of videos whose baseline is known.
+
+    estimated, true: means over the videos of which they are known, 0 to 1;  labeled: share of all pixels, 0 to 1
+    """
 
     videos: int
     frames: int
@@ -86,6 +89,9 @@ class Totals:
     baseline_spent: int
     failed: int
     estimated: float | None
+    true: float | None
+    with_truth: int
+    labeled: float
     waiting_since: float | None
 
     @property
@@ -147,6 +153,8 @@ def _true(scored: Event | None, propagated: Event | None) -> float | None:
 def totals(rows: Sequence[VideoRow]) -> Totals:
     known = [row for row in rows if row.saved is not None and row.baseline is not None]
     estimates = [row.estimated for row in rows if row.estimated is not None]
+    trues = [row.true for row in rows if row.true is not None]
+    pixels = sum(row.state.video.frames * row.state.video.width * row.state.video.height for row in rows)
     since = [row.waiting_since for row in rows if row.open and row.waiting_since is not None and not row.state.hold]
     return Totals(
         videos=len(rows),
@@ -162,6 +170,9 @@ def totals(rows: Sequence[VideoRow]) -> Totals:
         baseline_spent=sum(row.tally.clicks for row in known),
         failed=sum(row.tally.failed for row in rows),
         estimated=sum(estimates) / len(estimates) if estimates else None,
+        true=sum(trues) / len(trues) if trues else None,
+        with_truth=len(trues),
+        labeled=min(1.0, sum(row.tally.pixels for row in rows) / pixels) if pixels else 0.0,
         waiting_since=min(since) if since else None,
     )
 
