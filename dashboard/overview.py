@@ -108,7 +108,7 @@ def video_rows(project: str, facts: Facts, first: str | None = None, last: str |
     limited = first is not None or last is not None
     within = {work.video: work for work in facts.work(("video",), first=first, last=last)} if limited else ever
     tallies, propagated, scored = facts.tallies(), facts.newest("propagated"), facts.newest("scored")
-    selected, pushed = facts.newest("selected"), facts.newest("pushed")
+    selected, pushed, answered = facts.newest("selected"), facts.newest("pushed"), facts.answered_now()
     rows = []
     for state in facts.videos():
         video = state.video.id
@@ -125,8 +125,7 @@ def video_rows(project: str, facts: Facts, first: str | None = None, last: str |
         )
         asked = selected.get(video)
         if state.state is State.WAITING and asked is not None:
-            answered = facts.rounds(video, state.round).get(state.round, (Tally(), None))[0]
-            there = answered.labeled + answered.skipped + _withdrawn(facts, state)
+            there = answered.get(video, 0) + (_withdrawn(facts, state) if row.tally.withdrawn else 0)
             since = pushed[video].at if video in pushed else asked.at
             row = replace(row, open=max(0, len(asked.payload["samples"]) - there), waiting_since=since)
         rows.append(row)
@@ -134,8 +133,6 @@ def video_rows(project: str, facts: Facts, first: str | None = None, last: str |
 
 
 def _withdrawn(facts: Facts, state: VideoState) -> int:
-    if not facts.tally(state.video.id).withdrawn:
-        return 0
     return sum(event.round == state.round for event in facts.events(state.video.id, "withdrawn"))
 
 
