@@ -7,7 +7,7 @@ export FEWCLICKS_HOME ?= $(CURDIR)/.cache/fewclicks
 export DO_NOT_TRACK := 1
 WORKERS ?= 2
 
-.PHONY: demo test faults check serve install label-studio readers clean
+.PHONY: demo test faults check docs serve install label-studio readers clean
 
 demo: install ## label a rendered clip with a simulated annotator, in under five minutes
 	$(BIN)/fewclicks demo --out out/demo
@@ -22,6 +22,9 @@ check: install ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: install ## the pages of docs/ as a site in out/site; a broken link is an error
+	$(BIN)/zensical build --clean --strict
 
 serve: install ## Label Studio for the project in DIR (make serve DIR=street)
 	$(BIN)/fewclicks serve $(or $(DIR),$(error say which project: make serve DIR=street))

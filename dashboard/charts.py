@@ -140,7 +140,9 @@ def quality_of_videos(rows: Sequence[VideoRow]) -> Figure:
                     "hovertemplate": "%{text}<br>%{x:.1f} % of the clicks, %{y:.1f} %<extra></extra>",
                 }
             )  # fmt: skip
-    return _figure(data, "clicks spent, % of drawing every frame", "estimated mIoU (%)")
+    figure = _figure(data, "clicks spent, % of drawing every frame", "estimated mIoU (%)")
+    figure["layout"]["xaxis"]["rangemode"] = "tozero"
+    return figure
 
 
 def _how(row: VideoRow) -> str:

@@ -71,7 +71,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over videos. `baseline_clicks`, `baseline_spent`: only of videos whose baseline is known."""
+    """Sums over videos. `baseline_clicks`, `baseline_spent`: only of videos whose baseline is known.
+
+    estimated, true: means over the videos of which they are known, 0 to 1;  labeled: share of all pixels, 0 to 1
+    """
 
     videos: int
     frames: int
@@ -86,6 +89,9 @@ class Totals:
     baseline_spent: int
     failed: int
     estimated: float | None
+    true: float | None
+    with_truth: int
+    labeled: float
     waiting_since: float | None
 
     @property
@@ -102,7 +108,7 @@ def video_rows(project: str, facts: Facts, first: str | None = None, last: str |
     limited = first is not None or last is not None
     within = {work.video: work for work in facts.work(("video",), first=first, last=last)} if limited else ever
     tallies, propagated, scored = facts.tallies(), facts.newest("propagated"), facts.newest("scored")
-    selected, pushed = facts.newest("selected"), facts.newest("pushed")
+    selected, pushed, answered = facts.newest("selected"), facts.newest("pushed"), facts.answered_now()
     rows = []
     for state in facts.videos():
         video = state.video.id
@@ -119,8 +125,7 @@ def video_rows(project: str, facts: Facts, first: str | None = None, last: str |
         )
         asked = selected.get(video)
         if state.state is State.WAITING and asked is not None:
-            answered = facts.rounds(video, state.round).get(state.round, (Tally(), None))[0]
-            there = answered.labeled + answered.skipped + _withdrawn(facts, state)
+            there = answered.get(video, 0) + (_withdrawn(facts, state) if row.tally.withdrawn else 0)
             since = pushed[video].at if video in pushed else asked.at
             row = replace(row, open=max(0, len(asked.payload["samples"]) - there), waiting_since=since)
         rows.append(row)
@@ -128,8 +133,6 @@ def video_rows(project: str, facts: Facts, first: str | None = None, last: str |
 
 
 def _withdrawn(facts: Facts, state: VideoState) -> int:
-    if not facts.tally(state.video.id).withdrawn:
-        return 0
     return sum(event.round == state.round for event in facts.events(state.video.id, "withdrawn"))
 
 
@@ -147,6 +150,8 @@ def _true(scored: Event | None, propagated: Event | None) -> float | None:
 def totals(rows: Sequence[VideoRow]) -> Totals:
     known = [row for row in rows if row.saved is not None and row.baseline is not None]
     estimates = [row.estimated for row in rows if row.estimated is not None]
+    trues = [row.true for row in rows if row.true is not None]
+    pixels = sum(row.state.video.frames * row.state.video.width * row.state.video.height for row in rows)
     since = [row.waiting_since for row in rows if row.open and row.waiting_since is not None and not row.state.hold]
     return Totals(
         videos=len(rows),
@@ -162,6 +167,9 @@ def totals(rows: Sequence[VideoRow]) -> Totals:
         baseline_spent=sum(row.tally.clicks for row in known),
         failed=sum(row.tally.failed for row in rows),
         estimated=sum(estimates) / len(estimates) if estimates else None,
+        true=sum(trues) / len(trues) if trues else None,
+        with_truth=len(trues),
+        labeled=min(1.0, sum(row.tally.pixels for row in rows) / pixels) if pixels else 0.0,
         waiting_since=min(since) if since else None,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ def open_projects(folders: Sequence[Path]) -> list[Project]:
     for folder in dict.fromkeys(path.resolve() for path in folders):
         layout = Layout(folder)
         config = layout.config()
-        base = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-") or "project"
+        base = layout.slug
         taken = {project.slug for project in projects}
         slug = next(name for n in range(1, len(taken) + 2) if (name := base if n == 1 else f"{base}-{n}") not in taken)
         projects.append(Project(slug, layout, config, Facts.of(layout)))

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from starlette.datastructures import QueryParams
 
 from dashboard import charts
+from dashboard.close_up import MOST_VIDEOS, close_up
 from dashboard.overview import VideoRow, add_work, people, per_answer, totals, video_rows
 from workspace.errors import UserError
 from workspace.tallies import Work
@@ -113,8 +114,9 @@ def overview_values(projects: Sequence[Project], query: QueryParams, now: float)
     ordered = sorted(rows, key=SORTS[filters.sort])
     begin = (filters.page - 1) * ROWS_PER_PAGE
     queue = sorted((row for row in rows if row.open and row.state.hold is None), key=SORTS["waiting"])
-    return {
+    return close_up({project.slug: project for project in chosen}, rows, now) | {
         "filters": filters,
+        "most_videos": MOST_VIDEOS,
         "totals": totals(rows),
         "work": work,
         "seconds_per_answer": per_answer(work),
@@ -130,7 +132,7 @@ def overview_values(projects: Sequence[Project], query: QueryParams, now: float)
         "failures": [(project.slug, event) for project, event in failures if (project.slug, event.video) in known][
             :_FAILURES_SHOWN
         ],
-        "videos_chart": charts.quality_of_videos(rows) if any(row.estimated is not None for row in rows) else None,
+        "videos_chart": charts.quality_of_videos(rows) if sum(row.estimated is not None for row in rows) > 1 else None,
         "days_chart": charts.clicks_per_day(by_day) if by_day else None,
         "people_chart": charts.answers_of_people(found) if any(one.work.seconds_ms for one in found) else None,
     }

@@ -39,6 +39,11 @@ def points_of(rounds: list[Round]) -> list[Point]:
     return points
 
 
+def target_of(where: Project) -> float:
+    """The estimated mIoU that is wanted, 0 to 1."""
+    return where.config.stopping.quality or _USUAL_TARGET
+
+
 def _faults(where: Project, video: str) -> list[Event]:
     """Failed steps and the orders that people gave, newest first."""
     kinds = ("failed", *ORDERED.values())
@@ -58,8 +63,7 @@ def video_values(where: Project, state: VideoState, now: float) -> dict[str, Any
         None if propagated is None else propagated.payload,
         None if scored is None else scored.payload,
     )
-    target = where.config.stopping.quality or _USUAL_TARGET
-    projection = project(points_of(rounds), target, None if cost is None else cost.clicks)
+    projection = project(points_of(rounds), target_of(where), None if cost is None else cost.clicks)
     model = str(propagated.payload["model"]) if propagated is not None else ""
     errors = expected_errors(where.layout, video, model)
     asked = sorted({frame for one in rounds for frame in one.frames if frame < video.frames})

@@ -6,17 +6,17 @@ from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows import machine
+from flows import artifacts, machine
 from flows.budgets import turns
 from flows.context import Context, ShowProgress, open_context, silent
 from flows.machine import Step
-from flows.progress import round_rows
 from flows.tools import label_studio_tool
-from workspace.errors import UserError
+from workspace.errors import ToolUnavailable, UserError
 from workspace.facts import Lease
 from workspace.layout import Layout
 from workspace.redaction import redact_logs
@@ -37,9 +37,7 @@ def advance_video(workspace: str, video: str, select: bool = True) -> str:
     context = replace(_open(workspace), may_select=select)
     try:
         outcome = machine.advance(context, video, _as_task)
-        rows = round_rows(context.facts, video)
-        if rows:
-            create_table_artifact(key=f"rounds-{video}", table=rows, description=f"Rounds of {video}")
+        _show(context, video)
         return outcome.value
     finally:
         context.facts.close()
@@ -67,6 +65,19 @@ def tick(workspace: str) -> dict[str, str]:
     if failures:
         raise UserError(f"{len(failures)} video(s) could not be moved on: {', '.join(failures)}.", "The log says why.")
     return outcomes
+
+
+def _show(context: Context, video: str) -> None:
+    """Leave artifacts with this run. What cannot be shown is logged: the video has moved on all the same."""
+    try:
+        row = context.facts.video(video)
+        rounds = artifacts.rounds_table(context, video)
+        if rounds:
+            create_table_artifact(key=f"rounds-{video}", table=rounds, description=f"Rounds of {video}")
+        page = artifacts.video_page(context, row)
+        create_markdown_artifact(key=f"video-{video}", markdown=page, description="Masks, and where to go")
+    except (OSError, UserError, ToolUnavailable, httpx.HTTPError, RuntimeError) as error:
+        get_run_logger().warning("%s: not all artifacts could be made: %s", video, " ".join(str(error).split())[:200])
 
 
 def _open(workspace: str) -> Context:

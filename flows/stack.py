@@ -15,6 +15,7 @@ from workspace.errors import UserError
 from workspace.layout import Layout
 
 HOST = "127.0.0.1"
+DASHBOARD_VARIABLE = "FEWCLICKS_DASHBOARD_URL"  # tells the worker where the pages are, for the links in Prefect
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,13 @@ def services(layout: Layout, config: Config, ports: Ports, cron: str, pool: str)
     deploy = _ours("deploy", root, "--cron", cron, "--pool", pool)
     found.append(Service("deployment", deploy, environment=server, once=True))
     worker = _prefect("worker", "start", "--pool", pool, "--type", "process")
-    found.append(Service("worker", worker, environment=server))
+    pages = f"http://{HOST}:{_free(ports.dashboard, '--dashboard-port')}"
+    found.append(Service("worker", worker, environment=server | {DASHBOARD_VARIABLE: pages}))
     if config.label_studio.webhook is not None:
         found.append(Service("webhook", _ours("listen", root), config.label_studio.webhook, environment=server))
     if config.assist.url is not None:
         found.append(Service("assist", _ours("assist", root), config.assist.url))
-    port = _free(ports.dashboard, "--dashboard-port")
-    found.append(Service("dashboard", _ours("dashboard", root, "--port", str(port)), f"http://{HOST}:{port}"))
+    found.append(Service("dashboard", _ours("dashboard", root, "--port", pages.rsplit(":", 1)[1]), pages))
     return found
 
 

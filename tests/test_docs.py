@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +137,51 @@ def test_links_between_pages_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+class _Loaded(HTMLParser):
+    """What a browser fetches for a page by itself; a link that somebody may follow is not among it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.addresses += [values[name] or "" for name in ("src", "srcset", "data", "poster") if name in values]
+        if tag == "link":
+            self.addresses.append(values.get("href") or "")
+
+
+def test_the_site_is_built_without_warning_and_loads_nothing_from_outside(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    listed = re.findall(r"^ +- (\S+\.md)$", (tmp_path / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(page.name for page in (ROOT / "docs").glob("*.md")), "mkdocs.yml: nav"
+    nowhere = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    build = [str(Path(sys.executable).with_name("zensical")), "build", "--clean", "--strict"]
+
+    def built() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            build, cwd=tmp_path, env=os.environ | nowhere, capture_output=True, text=True, check=False
+        )
+
+    done = built()
+    assert done.returncode == 0, done.stdout + done.stderr
+    site = tmp_path / "out" / "site"
+    pages = sorted(site.glob("*.html"))
+    assert {page.stem for page in pages} >= {page.stem for page in (ROOT / "docs").glob("*.md")}
+    for page in pages:
+        parser = _Loaded()
+        parser.feed(page.read_text(encoding="utf-8"))
+        assert len(parser.addresses) >= 3
+        assert not [one for one in parser.addresses if re.match(r"(\w+:)?//", one)], page.name
+    for style in site.rglob("*.css"):
+        assert not re.search(r"(url\(|@import )[\"']?(\w+:)?//", style.read_text(encoding="utf-8")), style.name
+    (tmp_path / "docs" / "faq.md").write_text("[nowhere](nothing.md)", encoding="utf-8")
+    broken = built()
+    assert broken.returncode != 0
+    assert "nothing.md" in re.sub(r"\x1b\[[0-9;]*m", "", broken.stdout + broken.stderr)
 
 
 def test_every_assist_backend_is_named_in_the_docs() -> None:

@@ -173,6 +173,12 @@ class AssistConfig(Section):
     model: str | None = None  # a folder made by `fewclicks assist train`, for clicks and boxes
 
 
+class DashboardConfig(Section):
+    url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$")] | None = (
+        None  # as people reach it
+    )
+
+
 class FactsConfig(Section):
     database: str | None = None  # postgresql://user@host/name, without a password; null: SQLite in the workspace
     schema_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,50}$")] | None = None  # null: from project.name
@@ -195,6 +201,7 @@ class Config(Section):
     rubric: RubricConfig = RubricConfig()
     label_studio: LabelStudioConfig = LabelStudioConfig()
     assist: AssistConfig = AssistConfig()
+    dashboard: DashboardConfig = DashboardConfig()
     facts: FactsConfig = FactsConfig()
     lease: LeaseConfig = LeaseConfig()
 

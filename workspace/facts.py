@@ -19,7 +19,7 @@ from workspace.migrations import migrate
 from workspace.owners import is_dead, new_owner
 from workspace.redaction import redacted
 from workspace.states import FREES, MOST_FAILURES, MOVES, ORDERED, ORDERS, Hold, Order, State
-from workspace.tallies import Tally, Work, count, read_rounds, read_tallies, read_work
+from workspace.tallies import Tally, Work, count, read_answered, read_rounds, read_tallies, read_work
 from workspace.video import Video
 
 
@@ -216,6 +216,11 @@ class Facts:
         """Round -> the samples and the annotations answered in it, from round `after` on. Does not read the log."""
         with self._engine.begin() as connection:
             return read_rounds(connection, video, after)
+
+    def answered_now(self) -> dict[str, int]:
+        """Video that waits -> how many samples of its round somebody has labeled or skipped; 0 is left out."""
+        with self._engine.begin() as connection:
+            return read_answered(connection, State.WAITING)
 
     def position(self) -> int:
         """The number of the newest event; 0 if there is none. It changes whenever anything does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,11 @@ class Layout:
     """
 
     root: Path
+
+    @property
+    def slug(self) -> str:
+        """Its name in addresses: the folder's, in small letters, digits and dashes."""
+        return re.sub(r"[^a-z0-9]+", "-", self.root.name.lower()).strip("-") or "project"
 
     @property
     def config_file(self) -> Path:

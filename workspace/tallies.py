@@ -177,6 +177,16 @@ def read_rounds(connection: Connection, video: str, after: int = 0) -> dict[int,
     return found
 
 
+def read_answered(connection: Connection, state: str) -> dict[str, int]:
+    """Video in that state -> samples of its present round with any answer; a video without one is left out."""
+    query = (
+        "SELECT video.id, COUNT(DISTINCT answer.sample) FROM video"
+        " JOIN answer ON answer.video = video.id AND answer.round = video.round"
+        " WHERE video.state = :state GROUP BY video.id"
+    )
+    return {row[0]: int(row[1]) for row in connection.execute(text(query), {"state": state})}
+
+
 def recount(connection: Connection) -> None:
     """Make all sums from the log."""
     if is_postgres(connection):

@@ -10,12 +10,19 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import httpx
 import pytest
 import uvicorn
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.parser import text_string_to_metric_families
 
 from dashboard.metrics import METRICS, exposition
@@ -97,8 +104,76 @@ def test_alerts_and_panels_ask_for_metrics_that_exist() -> None:
     assert len(asked) >= 12
 
 
+def wrong_types(value: object, wanted: Any, where: str) -> Iterator[str]:
+    """What is not as the type hints of Grafana's own library want it, and where."""
+    origin, inside = get_origin(wanted), get_args(wanted)
+    if hasattr(value, "from_json"):  # what it is declared as may be a protocol: options and queries of any kind
+        for name, kind in get_type_hints(type(value)).items():
+            yield from wrong_types(getattr(value, name), kind, f"{where}.{name}")
+    elif origin in (Union, UnionType):
+        wrong = [list(wrong_types(value, one, where)) for one in inside]
+        if all(wrong):
+            yield from max(wrong, key=lambda lines: lines[0].index(":"))  # of the kind that fits the longest way down
+    elif origin is Literal:
+        if value not in inside:
+            yield f"{where}: {value!r} is not one of {inside}"
+    elif origin in (list, dict):
+        if not isinstance(value, origin):
+            yield f"{where}: {value!r} is no {origin.__name__}"
+            return
+        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from wrong_types(one, inside[-1], f"{where}[{key}]")
+    elif wanted is None or wanted is NoneType:
+        if value is not None:
+            yield f"{where}: {value!r} is not null"
+    elif isinstance(wanted, type) and issubclass(wanted, Enum):
+        if value not in [one.value for one in wanted]:
+            yield f"{where}: {value!r} is no {wanted.__name__}"
+    elif wanted in (int, float, str, bool):
+        fits = (int, float) if wanted is float else wanted
+        if not isinstance(value, fits) or (isinstance(value, bool) and wanted is not bool):
+            yield f"{where}: {value!r} is no {wanted.__name__}"
+
+
+def left_out(given: object, read: object, where: str = "dashboard") -> Iterator[str]:
+    """What of `given` is not in `read`."""
+    if isinstance(given, dict) and isinstance(read, dict):
+        for key, value in given.items():
+            if key in read:
+                yield from left_out(value, read[key], f"{where}.{key}")
+            else:
+                yield f"{where}.{key}"
+    elif isinstance(given, list) and isinstance(read, list) and len(given) == len(read):
+        for n, (a, b) in enumerate(zip(given, read, strict=True)):
+            yield from left_out(a, b, f"{where}[{n}]")
+    elif given != read:
+        yield f"{where}: {given!r} became {read!r}"
+
+
+def test_the_dashboard_is_what_grafanas_schema_wants() -> None:
+    """Grafana's library is generated from its schema (11.6): it knows every key that we write, of these types."""
+    register_default_plugins()
+    given = json.loads(GRAFANA.read_text())
+    read = Dashboard.from_json(given)
+    assert not list(left_out(given, json.loads(JSONEncoder().encode(read))))
+    assert not list(wrong_types(read, Dashboard, "dashboard"))
+    for break_it, told in (
+        (lambda d: d["panels"][0]["gridPos"].update(w="6"), "grid_pos.w"),
+        (lambda d: d["panels"][0]["options"].update(colorMode="loud"), "color_mode"),
+        (lambda d: d["templating"]["list"][1].update(refresh=7), "refresh"),
+        (lambda d: d["panels"][4]["options"]["legend"].update(calcs="max"), "calcs"),
+    ):
+        broken = json.loads(GRAFANA.read_text())
+        break_it(broken)
+        assert any(told in line for line in wrong_types(Dashboard.from_json(broken), Dashboard, "dashboard")), told
+    misspelled = json.loads(GRAFANA.read_text())
+    misspelled["panels"][0]["options"]["grafMode"] = "area"
+    read = json.loads(JSONEncoder().encode(Dashboard.from_json(misspelled)))
+    assert list(left_out(misspelled, read)) == ["dashboard.panels[0].options.grafMode"]
+
+
 def test_grafana_can_import_the_dashboard() -> None:
-    """What Grafana's own schema (kinds/dashboard) demands, and that no panel lies over another."""
+    """What it asks for at import, and that no panel lies over another."""
     dashboard = json.loads(GRAFANA.read_text())
     assert {"title", "uid", "schemaVersion", "panels", "templating", "time", "annotations"} <= set(dashboard)
     assert isinstance(dashboard["schemaVersion"], int)

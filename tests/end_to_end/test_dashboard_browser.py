@@ -32,7 +32,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Layout:
         facts.add_video(VIDEO)
         for number, model in enumerate(MODELS, start=1):
             facts.append(VIDEO.id, number, NewEvent("moved", {"from": "ready", "to": "selecting", "round": number}))
-            facts.append(VIDEO.id, number, NewEvent("selected", {"samples": [f"f{10 * number:06d}"]}))
+            facts.append(
+                VIDEO.id,
+                number,
+                NewEvent("selected", {"samples": [f"f{10 * number:06d}"], "strategy": "uncertainty_centroids"}),
+            )
             facts.append(VIDEO.id, number, label(number))
             made = {"model": model, "estimated_miou": 0.7 + 0.1 * number, "drawing_every_frame": 800}
             facts.append(VIDEO.id, number, NewEvent("propagated", made))
@@ -120,3 +124,23 @@ def test_the_player_is_steered_by_keys(tab: Page, address: str) -> None:
     fetched = "performance.getEntriesByType('resource').filter(r => r.name.includes('/frames/')).length"
     assert tab.evaluate(fetched) <= 10  # of 39
     assert tab.evaluate("document.getElementById('told').innerText") == ""
+
+
+def test_the_report_is_not_cut_off_on_paper_nor_on_a_phone(tab: Page, project: Layout, tmp_path: Path) -> None:
+    with Facts.open(project.database_file) as facts:
+        for number in (1, 2):
+            scored = {"miou": 0.8345, "drawing_every_frame": 12_345_678}
+            facts.append(VIDEO.id, number, NewEvent("scored", scored))
+    out = tmp_path / "report.html"
+    command = [sys.executable, "-m", "fewclicks", "report", str(project.root), "--out", str(out), "--no-pdf"]
+    subprocess.run(command, cwd=Path(__file__).parents[2], check=True, stdout=subprocess.DEVNULL)
+    wide = "[...document.querySelectorAll('.scroll, body')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
+    try:
+        for media, width in (("print", 690), ("screen", 390)):  # A4 with the browser's usual margins is 718 px wide
+            tab.command("Emulation.setEmulatedMedia", media=media)
+            tab.open(out.as_uri(), width, 900)
+            tab.wait_for("document.querySelectorAll('td').length > 20")
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width
+            assert media == "screen" or tab.evaluate(wide) == 0  # a phone may scroll a table, paper may not
+    finally:
+        tab.command("Emulation.setEmulatedMedia", media="")

@@ -1,7 +1,9 @@
-"""`fewclicks up` with real parts: a scheduled run fires, a video advances, what dies comes back, no orphan."""
+"""`fewclicks up` with real parts: a scheduled run fires, a video advances, what dies comes back, no orphan is left."""
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import signal
@@ -10,13 +12,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
+from connectors.label_studio.annotator import LabelStudioAnnotator
 from connectors.label_studio.server import LabelStudioServer, running_server
+from workspace.config import ClassConfig
 from workspace.facts import Facts
 from workspace.files import write_image
 from workspace.layout import Layout
@@ -30,6 +36,13 @@ def until(what: Callable[[], object], log: Path, seconds: float = 300) -> None:
     while not what():
         assert time.monotonic() < deadline, log.read_text()[-3000:]
         time.sleep(0.5)
+
+
+def artifact(api: str, key: str) -> Any:
+    """What the newest artifact of this key holds; None if there is none."""
+    wanted = {"artifacts": {"key": {"any_": [key]}}}
+    found = httpx.post(f"{api}/artifacts/latest/filter", json=wanted, timeout=60).json()
+    return found[0]["data"] if found else None
 
 
 @pytest.mark.timeout(900)
@@ -47,6 +60,9 @@ def test_up_schedules_restarts_and_leaves_nothing(
         layout.config_file.read_text()
         .replace("name: mobilenet_v2", "name: compact")
         .replace("weights: DEFAULT", "weights: null")
+        .replace("decoder_steps: 300", "decoder_steps: 2")
+        .replace("tuning_steps: 300", "tuning_steps: 2")
+        .replace("rounds: 10", "rounds: 1")
     )
     subprocess.run([*program, "add", str(layout.root), str(tmp_path / "clip")], env=environment, check=True)
     start_label_studio(layout.root)  # copies a ready database
@@ -82,9 +98,27 @@ def test_up_schedules_restarts_and_leaves_nothing(
         runs = httpx.post(f"{api}/flow_runs/filter", json={}, timeout=60).json()
         assert any(run["auto_scheduled"] and run["start_time"] for run in runs)
 
-        # Label Studio dies and comes back where it was
+        # each run leaves links, and once there are masks a picture
         server = running_server(layout.root)
         assert server is not None
+        video, pages = facts.videos()[0].video.id, state["services"]["dashboard"]["address"]
+        until(lambda: artifact(api, f"video-{video}"), layout.root / ".up" / "worker.log")
+        record = json.loads((layout.root / "label-studio-project.json").read_text())
+        told = artifact(api, f"video-{video}")
+        assert f"]({server.url}/projects/{record['project']}/data?labeling=1)" in told
+        assert f"[Player]({pages}/p/project/{video}/player)" in told
+        assert httpx.get(f"{pages}/p/project/{video}/player", trust_env=False, timeout=60).status_code == 200
+        assert "data:image" not in told
+        one_class = (ClassConfig(name="a"),)
+        people = LabelStudioAnnotator(server.url, server.token, record["project"], one_class)
+        assert people.play(lambda question: np.zeros((48, 64), np.uint8)) == 4
+        httpx.post(f"{api}/deployments/{deployments[0]['id']}/create_flow_run", json={}, timeout=60).raise_for_status()
+        until(lambda: "data:image" in artifact(api, f"video-{video}"), layout.root / ".up" / "worker.log")
+        picture = artifact(api, f"video-{video}").split("(data:image/jpeg;base64,")[1].split(")")[0]
+        assert Image.open(io.BytesIO(base64.b64decode(picture))).width == 128  # two frames beside each other
+        assert [row["answers"] for row in json.loads(artifact(api, f"rounds-{video}"))] == [4]
+
+        # Label Studio dies and comes back where it was
         psutil.Process(server.pid).kill()
         until(lambda: (now := running_server(layout.root)) is not None and now.pid != server.pid, log)
         again = running_server(layout.root)

@@ -53,6 +53,23 @@ def test_what_the_sums_are(open_facts: Callable[[], Facts]) -> None:
         assert facts.tallies() == before
 
 
+def test_how_many_samples_of_the_present_round_are_answered(open_facts: Callable[[], Facts]) -> None:
+    with open_facts() as facts:
+        for video in VIDEOS:
+            facts.add_video(video)
+        one, other = VIDEOS[0].id, VIDEOS[1].id
+        with facts._engine.begin() as connection:
+            connection.execute(text("UPDATE video SET state = 'waiting', round = 2"))
+        for event in (label("f0", "1", False, 3), label("f0", "2", True, 0), label("f1", "3", True, 0)):
+            facts.append(one, 2, event)
+        facts.append(one, 1, label("f5", "4", False, 3))  # of another round
+        facts.append(other, 1, label("f5", "5", False, 3))
+        assert facts.answered_now() == {one: 2}
+        with facts._engine.begin() as connection:
+            connection.execute(text("UPDATE video SET state = 'fitting'"))
+        assert facts.answered_now() == {}
+
+
 def test_the_work_of_a_day_follows_a_correction_to_another_day_and_person(open_facts: Callable[[], Facts]) -> None:
     def answer(day: str, who: str, drawing: int, correcting: int, **more: object) -> NewEvent:
         payload = {"sample": more.pop("sample", "f000000"), "annotation": "1", "annotator": who, "skipped": False}
