@@ -4,7 +4,8 @@ python -m benchmarks.tiles --samples 60 --wrong 0.1 --pictures docs --out tiles.
 
 The annotator knows the truth, looks at each picture as soon as it is drawn, presses a button where the prediction is
 wrong, and submits; then all of it once more without the mouse. It takes no time to think, so the seconds are those of
-the pages, the mouse or the keys, and the server. `--pictures` saves what annotators see of each granularity, on a rendered street.
+the pages, the mouse or the keys, and the server. `--pictures` saves what annotators see of each granularity, on a
+rendered street.
 """
 
 from __future__ import annotations

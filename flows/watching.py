@@ -15,8 +15,8 @@ def watch(
     """Call `look` until it returns True.
 
     look: moves on what can be moved on;  wait: sleeps so many seconds, or less if it is woken;  every: seconds
-    While the tool is away the pauses double, from `every` up to `LONGEST_PAUSE_S` (or `every`, if that is longer). There
-    is no deadline: a look changes nothing that the next one would miss, so an hour or a week costs nothing but time.
+    While the tool is away the pauses double, from `every` up to `LONGEST_PAUSE_S` (or `every`, if that is longer).
+    There is no deadline: a look changes nothing that the next one would miss, so an hour or a week costs only time.
     """
     pause = every
     while True:
