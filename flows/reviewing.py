@@ -16,7 +16,17 @@ from propagation.held_out import opinions, witnesses
 from propagation.sources import FlowSource, FrameSource
 from quality.review_order import ReviewOrder, review_order
 from quality.scores import confusion, miou
-from quality.suspicion import Regions, Sign, contradiction, disbelief, doubts, regions_of, shift
+from quality.suspicion import (
+    Contradictions,
+    Regions,
+    Sign,
+    contradictions,
+    disbelief,
+    doubts,
+    regions_of,
+    shift,
+    unusual,
+)
 from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.facts import Facts
 from workspace.files import read_mask
@@ -78,14 +88,15 @@ def to_review(
     height, width = frames[0].shape[:2]
     indices = sorted(labels)
     signs: dict[str, tuple[Sign, ...]] = {}
-    by_flow: list[tuple[Sign, Sign]] = []
+    contradicted: list[Contradictions] = []
+    shifted: list[Sign] = []
     end = 0.4 if segmenter is not None else 1.0
     for one in witnesses(labels, flow, (height, width), lambda part: beat(end * part)):
         label = labels[one.frame]
         told, regions = one.read(labels.__getitem__), regions_of(label)
-        by_flow.append((contradiction(label, told, regions), shift(label, told, regions)))
-    for number, kind in enumerate((CONTRADICTION, SHIFT)):
-        signs[kind] = tuple(pair[number] for pair in by_flow)
+        contradicted.append(contradictions(label, told, regions))
+        shifted.append(shift(label, told, regions))
+    signs[CONTRADICTION], signs[SHIFT] = tuple(unusual(contradicted)), tuple(shifted)
     if segmenter is not None:
         believed: dict[int, tuple[NDArray[np.float64], Regions]] = {}
         for said in opinions(frames, labels, classes, segmenter, settings, lambda part: beat(end + (1 - end) * part)):

@@ -21,9 +21,9 @@ LINK_MINUTES = 60  # how long a browser may use a link that Label Studio has sig
 class BucketFiles:
     """storage: s3://bucket/prefix;  workspace_root: a picture's key is the prefix and its path from there.
 
-    Pictures are sent when they are first needed and never change. Credentials, region and endpoint come from where
-    every AWS program takes them (AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL, a role); keys that are no role's
-    are handed to Label Studio, which signs with them.
+    Pictures are sent when they are first needed, several at a time, and never change. Credentials, region and endpoint
+    come from where every AWS program takes them (AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL, a role); keys that
+    are no role's are handed to Label Studio, which signs with them.
     """
 
     def __init__(self, storage: str, workspace_root: Path) -> None:
@@ -51,27 +51,38 @@ class BucketFiles:
         return image
 
     def serve(self, client: Any, importing: Importing, address: str, before_write: Callable[[], None]) -> None:
-        """The picture into the bucket, and a source storage of the project that signs links to it."""
+        """The picture into the bucket, before the next import, and a source storage of the project that signs links."""
         with _translated(self._base):
-            self._send(address, before_write)
+            missing = self._is_missing(address)
+        if missing:
+            image = self.path(address)
+            before_write()
+            importing.do_first(lambda: self._send(address, image))
         if importing.project not in self._delivered:
             self._connect(client, importing.project, before_write)
             self._delivered.add(importing.project)
 
-    def _send(self, address: str, before_write: Callable[[], None]) -> None:
-        key = address.removeprefix(f"s3://{self._bucket}/")
+    def _is_missing(self, address: str) -> bool:
+        """Whether the bucket is not known to hold the picture; still so while it is on its way."""
+        key = self._key(address)
         folder = key.rpartition("/")[0] + "/"
         if folder not in self._there:
             pages = self._s3.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=folder, Delimiter="/"
             )
             self._there[folder] = {item["Key"] for page in pages for item in page.get("Contents", ())}
-        if key not in self._there[folder]:
-            image = self.path(address)
-            kind = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
-            before_write()
+        return key not in self._there[folder]
+
+    def _send(self, address: str, image: Path) -> None:
+        """In a thread of its own, like any number of others: boto3's clients may be shared."""
+        key = self._key(address)
+        kind = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
+        with _translated(self._base):
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=image.read_bytes(), ContentType=kind)
-            self._there[folder].add(key)
+        self._there[key.rpartition("/")[0] + "/"].add(key)
+
+    def _key(self, address: str) -> str:
+        return address.removeprefix(f"s3://{self._bucket}/")
 
     def _connect(self, client: Any, project: int, before_write: Callable[[], None]) -> None:
         import json
