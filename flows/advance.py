@@ -13,8 +13,8 @@ from prefect.cache_policies import NO_CACHE
 from flows import machine
 from flows.budgets import turns
 from flows.context import Context, ShowProgress, open_context, silent
-from flows.machine import Step
 from flows.progress import round_rows
+from flows.steps import Step
 from flows.tools import label_studio_tool
 from workspace.errors import UserError
 from workspace.facts import Lease

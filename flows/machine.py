@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 
-from flows import asking, choosing, learning, review_tasks
+from flows import asking, review_tasks
 from flows.budgets import is_limited, may_ask
 from flows.context import Context
-from flows.rounds import asked_in, stop_reason
+from flows.rounds import stop_reason
+from flows.steps import STEPS, Step
+from flows.waiting import Waiting, answers_of
 from workspace.errors import LeaseLost, ToolUnavailable, UserError
 from workspace.facts import Lease, VideoState
-from workspace.sample import question_key
 from workspace.states import State
 
-Step = Callable[[Context, Lease], bool]
-"""Does what its state stands for and commits the next state; False if nothing can be done until people answer."""
-
 RunStep = Callable[[State, Step, Context, Lease], bool]
-
-STEPS: Mapping[State, Step] = {
-    State.READY: choosing.begin,
-    State.SELECTING: choosing.select,
-    State.PUSHING: asking.push,
-    State.WAITING: asking.wait,
-    State.PULLING: asking.pull,
-    State.REVIEWING: review_tasks.review,
-    State.FITTING: learning.fit,
-    State.PROPAGATING: learning.propagate,
-    State.DONE: choosing.reopen,
-}
-
 
 _SPEAKING = {State.PUSHING, State.WAITING, State.PULLING, State.REVIEWING}
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -103,8 +88,11 @@ def _one_line(error: Exception) -> str:
     return (text if isinstance(error, UserError) else f"{type(error).__name__}: {text}")[:500]
 
 
-def has_work(context: Context, row: VideoState) -> bool:
-    """Whether `advance` would do anything now, found out without taking the lease."""
+def has_work(context: Context, row: VideoState, waiting: Waiting | None = None) -> bool:
+    """Whether `advance` would do anything now, found out without taking the lease.
+
+    waiting: what is known of many videos at once; None: the tool is asked about this one
+    """
     if row.hold is not None:
         return False
     if row.state is State.DONE:
@@ -115,7 +103,5 @@ def has_work(context: Context, row: VideoState) -> bool:
         return review_tasks.has_news(context, row.video.id, row.round)
     if row.state is not State.WAITING:
         return True
-    samples = {question_key(row.video.id, row.round, s): s for s in asked_in(context.facts, row.video.id, row.round)}
-    progress = context.tool.progress(list(samples))
-    answered = {key: samples[key] for key in progress.answered}
-    return not progress.open or bool(asking.to_be_judged(context, row.video.id, row.round, answered))
+    answers = answers_of(context, row) if waiting is None else waiting.of(row)
+    return not answers.open or bool(asking.to_be_judged(context, row.video.id, row.round, answers.answered))

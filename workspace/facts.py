@@ -241,6 +241,21 @@ class Facts:
             row.video: Event(row.id, row.at, row.video, row.round, row.kind, json.loads(row.payload)) for row in rows
         }
 
+    def of_this_round(self, kind: str, state: State) -> dict[str, list[Event]]:
+        """Video id -> its events of a kind in the round it is in, oldest first; for all videos in `state` at once."""
+        query = (
+            "SELECT event.* FROM video JOIN event"
+            " ON event.video = video.id AND event.kind = :kind AND event.round = video.round"
+            " WHERE video.state = :state ORDER BY event.id"
+        )
+        with self._engine.begin() as connection:
+            rows = connection.execute(text(query), {"kind": kind, "state": state}).all()
+        found: dict[str, list[Event]] = {}
+        for row in rows:
+            event = Event(row.id, row.at, row.video, row.round, row.kind, json.loads(row.payload))
+            found.setdefault(row.video, []).append(event)
+        return found
+
     def order(self, video: str, order: Order) -> bool:
         """Pause, resume, cancel or retry; False if that is so already. UserError if it makes no sense now.
 
