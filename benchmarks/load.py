@@ -41,7 +41,7 @@ from workspace.errors import UserError
 from workspace.facts import Facts
 from workspace.files import write_json
 from workspace.layout import Layout
-from workspace.tallies import recount
+from workspace.recounting import recount
 
 BUDGET = 5  # samples per round
 FRAMES = 1000
