@@ -6,13 +6,16 @@ import errno
 from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
+from pathlib import Path
 
 from flows import asking, review_tasks
 from flows.budgets import is_limited, may_ask
 from flows.context import Context
+from flows.healing import heal
 from flows.rounds import stop_reason
 from flows.steps import STEPS, Step
 from flows.waiting import Waiting, answers_of
+from workspace.damage import DamagedFile
 from workspace.errors import LeaseLost, ToolUnavailable, UserError
 from workspace.facts import Lease, VideoState
 from workspace.states import State
@@ -44,10 +47,11 @@ def advance(context: Context, video: str, run: RunStep = plain) -> Outcome:
     lease = context.facts.claim(video, context.config.lease.seconds)
     if lease is None:
         return _not_ours(context, video)
+    healed: set[Path] = set()
     try:
         while True:
             state = lease.state
-            if not _moved(context, lease, run):
+            if not _moved(context, lease, run, healed):
                 break
             if state is State.SELECTING and is_limited(context.config.budget):
                 context = replace(context, may_select=False)  # one round, then it is another video's turn
@@ -58,7 +62,8 @@ def advance(context: Context, video: str, run: RunStep = plain) -> Outcome:
         lease.release()
 
 
-def _moved(context: Context, lease: Lease, run: RunStep) -> bool:
+def _moved(context: Context, lease: Lease, run: RunStep, healed: set[Path]) -> bool:
+    """Whether the state has changed. healed: files made again so far, each once: then it is the disk's last word."""
     state = lease.state
     try:
         return run(state, STEPS[state], context, lease)
@@ -67,9 +72,24 @@ def _moved(context: Context, lease: Lease, run: RunStep) -> bool:
     except Exception as error:
         # whoever took over also cleans up: what we stumble over then is no error of its own
         lease.check()
+        if isinstance(error, DamagedFile) and _healed(context, lease, error.path, healed):
+            return _moved(context, lease, run, healed)
         if _is_of_the_video(error, state):
             lease.fail(_one_line(error))
         raise
+
+
+def _healed(context: Context, lease: Lease, path: Path, before: set[Path]) -> bool:
+    """Whether the file is made again, each once; what it is made of may be damaged as well, and comes first then."""
+    if path in before:
+        return False
+    before.add(path)
+    while True:
+        try:
+            return heal(context, lease, path)
+        except DamagedFile as other:
+            if not _healed(context, lease, other.path, before):
+                return False
 
 
 def _not_ours(context: Context, video: str) -> Outcome:

@@ -22,6 +22,8 @@ from workspace.states import FREES, MOST_FAILURES, MOVES, ORDERED, ORDERS, Hold,
 from workspace.tallies import Tally, Work, count, read_rounds, read_tallies, read_work
 from workspace.video import Video
 
+_LONGEST_LEASE_S = 3600.0  # of another configuration, say
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -284,7 +286,11 @@ class Facts:
                     return _append(connection, video, row.round, NewEvent(ORDERED[order], payload))
 
     def claim(self, video: str, seconds: float) -> Lease | None:
-        """Take the video's lease for this process; None while a living other process has it, or while it is held."""
+        """Take the video's lease for this process; None while a living other process has it, or while it is held.
+
+        One that runs for longer than any does was taken before the clock was set back, and would keep everybody out for
+        as long: it may be taken. Its owner, if it lives, is fenced off as always.
+        """
         owner = new_owner()
         seen = self.video(video)
         dead = seen.owner if seen.owner is not None and is_dead(seen.owner) else None
@@ -293,9 +299,10 @@ class Facts:
             taken = connection.execute(
                 text(
                     "UPDATE video SET owner = :owner, lease_until = :until WHERE id = :id AND seq = :seq"
-                    " AND hold IS NULL AND (owner IS NULL OR lease_until < :now OR owner = :dead)"
+                    " AND hold IS NULL AND (owner IS NULL OR lease_until < :now OR lease_until > :far OR owner = :dead)"
                 ),
-                {"owner": owner, "until": now + seconds, "id": video, "seq": seen.seq, "now": now, "dead": dead},
+                {"owner": owner, "until": now + seconds, "id": video, "seq": seen.seq, "now": now, "dead": dead}
+                | {"far": now + max(2 * seconds, _LONGEST_LEASE_S)},
             ).rowcount
         return Lease(self._engine, video, owner, seconds, seen.seq, seen.state, seen.round) if taken else None
 
