@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from propagation.side_by_side import in_turn
 from propagation.sources import FrameSource
 from workspace.errors import UserError
-from workspace.files import read_array, read_rgb, write_array
+from workspace.files import array_bytes, read_array, read_rgb, write_array
 from workspace.layout import Layout
 from workspace.video import Video
 
@@ -108,7 +108,7 @@ class ScratchFiles:
         self._folder = folder
 
     def put(self, name: str, array: NDArray[np.generic]) -> None:
-        np.save(self._folder / f"{name}.npy", array, allow_pickle=False)
+        (self._folder / f"{name}.npy").write_bytes(array_bytes(array))
 
     def get(self, name: str) -> NDArray[np.generic]:
         return read_array(self._folder / f"{name}.npy")

@@ -27,7 +27,15 @@ from propagation.propagate import propagate as propagate_labels
 from propagation.side_by_side import workers_for
 from selection.clicks import frame_clicks
 from workspace.facts import Lease, NewEvent
-from workspace.files import fingerprint, read_mask, write_array, write_bytes, write_image
+from workspace.files import (
+    fingerprint,
+    read_arrays,
+    read_mask,
+    read_undamaged,
+    write_array,
+    write_bytes,
+    write_image,
+)
 from workspace.layout import Layout
 from workspace.states import State
 from workspace.video import Video
@@ -89,31 +97,7 @@ def propagate(context: Context, lease: Lease) -> bool:
     fitted = context.facts.last_event(video.id, "fitted")
     assert fitted is not None, "propagating follows fitting"
     model = str(fitted.payload["model"])
-    masks = context.layout.masks(video.id, model)
-    probabilities = context.layout.probabilities(video.id, model)
-    missing = [
-        i for i in range(video.frames) if not _mask_file(masks, i).exists() or not _npz(probabilities, i).exists()
-    ]
-    if missing:
-        use_threads(context.config.propagation.threads)
-        frames = FrameFiles(context.layout, video)
-        scratch = ScratchFiles(context.layout.video(video.id) / "scratch" / model)
-        beat = beating(context, lease, "propagating")
-        predictions = propagate_labels(
-            frames,
-            _labels(context, video),
-            flow_files(context, video, frames),
-            len(context.config.project.classes),
-            context.config.segmenter,
-            context.config.propagation,
-            context.layout.model(video.id, model).read_bytes(),
-            scratch,
-            missing,
-            beat,
-        )
-        with too_little_memory_is_told(context.config.propagation.device):
-            for prediction in predictions:
-                _save(prediction, masks, probabilities)
+    complete(context, lease, video, model)
     lease.check()
     _tidy(context.layout.video(video.id), model)
     estimated = _estimated_miou(context, video, model)
@@ -129,16 +113,46 @@ def propagate(context: Context, lease: Lease) -> bool:
     return True
 
 
+def complete(context: Context, lease: Lease, video: Video, model: str, before: int | None = None) -> None:
+    """Make what is missing of the masks and probabilities of a model.
+
+    before: number of the event from which on labels are not to be used: they came after the others were made
+    """
+    masks, probabilities = context.layout.masks(video.id, model), context.layout.probabilities(video.id, model)
+    missing = [
+        i for i in range(video.frames) if not _mask_file(masks, i).exists() or not _npz(probabilities, i).exists()
+    ]
+    if not missing:
+        return
+    use_threads(context.config.propagation.threads)
+    frames = FrameFiles(context.layout, video)
+    predictions = propagate_labels(
+        frames,
+        _labels(context, video, before),
+        flow_files(context, video, frames),
+        len(context.config.project.classes),
+        context.config.segmenter,
+        context.config.propagation,
+        read_undamaged(context.layout.model(video.id, model)),
+        ScratchFiles(context.layout.video(video.id) / "scratch" / model),
+        missing,
+        beating(context, lease, "propagating"),
+    )
+    with too_little_memory_is_told(context.config.propagation.device):
+        for prediction in predictions:
+            _save(prediction, masks, probabilities)
+
+
 def _estimated_miou(context: Context, video: Video, model: str) -> float:
     """From what the propagation of every frame left beside its probabilities; leaves each frame's expected errors."""
     folder = context.layout.probabilities(video.id, model)
-    ratio = error_ratio(context.layout.model(video.id, model).read_bytes())
+    ratio = error_ratio(read_undamaged(context.layout.model(video.id, model)))
     total = np.zeros((len(context.config.project.classes),) * 2)
     errors = np.zeros(video.frames, np.float32)
     for index in range(video.frames):
-        with np.load(_npz(folder, index), allow_pickle=False) as file:
-            total += file["confusion"]
-            errors[index] = expected_errors(file["confusion"], ratio)
+        confusion = read_arrays(_npz(folder, index))["confusion"]
+        total += confusion
+        errors[index] = expected_errors(confusion, ratio)
     write_array(context.layout.frame_errors(video.id, model), errors)  # outlives the probabilities
     return estimated_miou(total, ratio)
 
@@ -158,13 +172,15 @@ def read_probabilities(
 
     As the propagation left them for the next selection.
     """
-    with np.load(_npz(layout.probabilities(video, model), frame), allow_pickle=False) as file:
-        return np.asarray(file["probabilities"]), np.asarray(file["doubt"])
+    file = read_arrays(_npz(layout.probabilities(video, model), frame))
+    return file["probabilities"], file["doubt"]
 
 
-def _labels(context: Context, video: Video) -> LabelSet:
+def _labels(context: Context, video: Video, before: int | None = None) -> LabelSet:
+    """Of all labels so far; before: only those noted before the event of this number."""
     folder, rules = context.layout.video(video.id), context.config
-    labels = labels_from_events(context.facts.events(video.id, "label"))
+    events = context.facts.events(video.id, "label")
+    labels = labels_from_events(event for event in events if before is None or event.id < before)
     people = estimate_people(folder, labels, len(rules.project.classes)) if uses_reliability(rules.labeling) else None
     return LabelSet(folder, labels, by_majority if people is None else people.consolidate)
 
@@ -176,7 +192,7 @@ def flow_files(context: Context, video: Video, frames: FrameFiles) -> FlowFiles:
 
 def _previous_model(layout: Layout, video: str, model: str) -> bytes | None:
     path = layout.model(video, model) if model else None
-    return path.read_bytes() if path is not None and path.exists() else None
+    return read_undamaged(path) if path is not None and path.exists() else None
 
 
 def _save(prediction: FramePrediction, masks: Path, probabilities: Path) -> None:

@@ -22,6 +22,8 @@ from workspace.states import FREES, MOST_FAILURES, MOVES, ORDERED, ORDERS, Hold,
 from workspace.tallies import Tally, Work, count, read_answered, read_rounds, read_tallies, read_work
 from workspace.video import Video
 
+_LONGEST_LEASE_S = 3600.0  # of another configuration, say
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -246,6 +248,21 @@ class Facts:
             row.video: Event(row.id, row.at, row.video, row.round, row.kind, json.loads(row.payload)) for row in rows
         }
 
+    def of_this_round(self, kind: str, state: State) -> dict[str, list[Event]]:
+        """Video id -> its events of a kind in the round it is in, oldest first; for all videos in `state` at once."""
+        query = (
+            "SELECT event.* FROM video JOIN event"
+            " ON event.video = video.id AND event.kind = :kind AND event.round = video.round"
+            " WHERE video.state = :state ORDER BY event.id"
+        )
+        with self._engine.begin() as connection:
+            rows = connection.execute(text(query), {"kind": kind, "state": state}).all()
+        found: dict[str, list[Event]] = {}
+        for row in rows:
+            event = Event(row.id, row.at, row.video, row.round, row.kind, json.loads(row.payload))
+            found.setdefault(row.video, []).append(event)
+        return found
+
     def order(self, video: str, order: Order) -> bool:
         """Pause, resume, cancel or retry; False if that is so already. UserError if it makes no sense now.
 
@@ -274,7 +291,11 @@ class Facts:
                     return _append(connection, video, row.round, NewEvent(ORDERED[order], payload))
 
     def claim(self, video: str, seconds: float) -> Lease | None:
-        """Take the video's lease for this process; None while a living other process has it, or while it is held."""
+        """Take the video's lease for this process; None while a living other process has it, or while it is held.
+
+        One that runs for longer than any does was taken before the clock was set back, and would keep everybody out for
+        as long: it may be taken. Its owner, if it lives, is fenced off as always.
+        """
         owner = new_owner()
         seen = self.video(video)
         dead = seen.owner if seen.owner is not None and is_dead(seen.owner) else None
@@ -283,9 +304,10 @@ class Facts:
             taken = connection.execute(
                 text(
                     "UPDATE video SET owner = :owner, lease_until = :until WHERE id = :id AND seq = :seq"
-                    " AND hold IS NULL AND (owner IS NULL OR lease_until < :now OR owner = :dead)"
+                    " AND hold IS NULL AND (owner IS NULL OR lease_until < :now OR lease_until > :far OR owner = :dead)"
                 ),
-                {"owner": owner, "until": now + seconds, "id": video, "seq": seen.seq, "now": now, "dead": dead},
+                {"owner": owner, "until": now + seconds, "id": video, "seq": seen.seq, "now": now, "dead": dead}
+                | {"far": now + max(2 * seconds, _LONGEST_LEASE_S)},
             ).rowcount
         return Lease(self._engine, video, owner, seconds, seen.seq, seen.state, seen.round) if taken else None
 

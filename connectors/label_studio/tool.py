@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -178,14 +179,16 @@ class LabelStudioTool(LabelingTool):
             choosing, painting = self._known_projects(client)
             tiles: dict[str, list[TaskRow]] = {}
             if choosing is not None:
-                rows = find_tile_tasks(client, choosing, wanted, prefixes_of(wanted), listing=self._listings.rows)
+                listing = partial(self._listings.rows, keys=wanted)
+                rows = find_tile_tasks(client, choosing, wanted, prefixes_of(wanted), listing=listing)
                 tiles = rows_by_tile(rows)
                 finer = self._finer(client, choosing, rows, wanted)
                 if finer:
                     painting = self._ask_finer(client, painting, finer)
             painted = {}
             if painting is not None:
-                rows = [row for prefix in prefixes_of(wanted) for row in self._listings.rows(client, painting, prefix)]
+                listing = partial(self._listings.rows, keys=wanted)
+                rows = [row for prefix in prefixes_of(wanted) for row in listing(client, painting, prefix)]
                 painted = rows_by_key(client, rows, wanted, _go_on)
             found = wanted & (tiles.keys() | painted.keys())
             # the listing of a project that was deleted meanwhile looks empty: that must not read as "all gone"
