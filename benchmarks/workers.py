@@ -145,25 +145,22 @@ def measure(options: argparse.Namespace, count: int, kill: bool) -> dict[str, An
 def work(folder: Path, tool: MemoryTool) -> None:
     """What a worker does until every video is done."""
     context = open_context(folder, tool)
-    steps = (folder / "steps.jsonl").open("a")
+    with context.facts, (folder / "steps.jsonl").open("a") as steps:
 
-    def noted(state: State, step: machine.Step, context: Context, lease: Lease) -> bool:
-        done = step(context, lease)
-        steps.write(json.dumps({"video": lease.video, "state": state.value}) + "\n")
-        steps.flush()
-        return done
+        def noted(state: State, step: machine.Step, context: Context, lease: Lease) -> bool:
+            done = step(context, lease)
+            steps.write(json.dumps({"video": lease.video, "state": state.value}) + "\n")
+            steps.flush()
+            return done
 
-    while True:
-        rows = context.facts.videos()
-        if all(row.state is State.DONE for row in rows):
-            return
-        for row in rows:
-            try:
-                if machine.has_work(context, row):
-                    machine.advance(context, row.video.id, noted)
-            except ToolUnavailable as error:
-                print(error, flush=True)
-        time.sleep(0.2)
+        while any(row.state is not State.DONE for row in context.facts.videos()):
+            for row in context.facts.videos():
+                try:
+                    if machine.has_work(context, row):
+                        machine.advance(context, row.video.id, noted)
+                except ToolUnavailable as error:
+                    print(error, flush=True)
+            time.sleep(0.2)
 
 
 def _kill_in_a_step(facts: Facts, layout: Layout, worker: subprocess.Popen[bytes]) -> bool:

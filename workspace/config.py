@@ -181,6 +181,14 @@ class FactsConfig(Section):
     schema_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,50}$")] | None = None  # null: from project.name
 
 
+class ExecutorConfig(Section):
+    """Where the heavy work inside one video is done; the masks do not depend on it."""
+
+    name: Literal["local", "ray"] = "local"
+    actors: Annotated[int, Field(ge=1, le=64)] = 2
+    gpus_per_actor: Annotated[float, Field(ge=0, le=8)] = 0.0
+
+
 class WorkspaceConfig(Section):
     remote: Annotated[str, Field(pattern=_REMOTE)] | None = None  # null: files lie in the project's folder only
 
@@ -217,6 +225,7 @@ class Config(Section):
     label_studio: LabelStudioConfig = LabelStudioConfig()
     assist: AssistConfig = AssistConfig()
     facts: FactsConfig = FactsConfig()
+    executor: ExecutorConfig = ExecutorConfig()
     workspace: WorkspaceConfig = WorkspaceConfig()
     lease: LeaseConfig = LeaseConfig()
 
