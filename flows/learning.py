@@ -82,18 +82,7 @@ def propagate(context: Context, lease: Lease) -> bool:
     fitted = context.facts.last_event(video.id, "fitted")
     assert fitted is not None, "propagating follows fitting"
     model = str(fitted.payload["model"])
-    masks = context.layout.masks(video.id, model)
-    probabilities = context.layout.probabilities(video.id, model)
-    missing = [
-        index
-        for index in range(video.frames)
-        if not (mask_file(masks, index).exists() and probabilities_file(probabilities, index).exists())
-    ]
-    if missing:
-        it = _work(context, video)
-        with _executor(context) as executor:
-            parts = chunks(missing, executor.size)
-            list(executor.run(partial(propagate_to, it, model), parts, beating(context, lease, "propagating")))
+    complete(context, lease, video, model)
     lease.check()
     _tidy(context.layout.video(video.id), model)
     estimated = _estimated_miou(context, video, model)
@@ -107,6 +96,25 @@ def propagate(context: Context, lease: Lease) -> bool:
     else:
         lease.commit(State.DONE, lease.round, [*events, NewEvent("done", {"reason": reason})])
     return True
+
+
+def complete(context: Context, lease: Lease, video: Video, model: str, before: int | None = None) -> None:
+    """Make what is missing of the masks and probabilities of a model.
+
+    before: number of the event from which on labels are not to be used: they came after the others were made
+    """
+    masks, probabilities = context.layout.masks(video.id, model), context.layout.probabilities(video.id, model)
+    missing = [
+        index
+        for index in range(video.frames)
+        if not (mask_file(masks, index).exists() and probabilities_file(probabilities, index).exists())
+    ]
+    if not missing:
+        return
+    it = _work(context, video, before)
+    with _executor(context) as executor:
+        parts = chunks(missing, executor.size)
+        list(executor.run(partial(propagate_to, it, model), parts, beating(context, lease, "propagating")))
 
 
 def _estimated_miou(context: Context, video: Video, model: str) -> float:
@@ -142,9 +150,11 @@ def read_probabilities(
         return np.asarray(file["probabilities"]), np.asarray(file["doubt"])
 
 
-def _work(context: Context, video: Video) -> VideoWork:
+def _work(context: Context, video: Video, before: int | None = None) -> VideoWork:
+    """With all labels so far; before: only those noted before the event of this number."""
     folder, rules = context.layout.video(video.id), context.config
-    labels = labels_from_events(context.facts.events(video.id, "label"))
+    events = context.facts.events(video.id, "label")
+    labels = labels_from_events(event for event in events if before is None or event.id < before)
     people = estimate_people(folder, labels, len(rules.project.classes)) if uses_reliability(rules.labeling) else None
     return VideoWork(context.layout, rules, video, labels, by_majority if people is None else people.consolidate)
 

@@ -7,6 +7,7 @@ use and ends with this process; with RAY_ADDRESS a running one is used.
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
@@ -102,11 +103,12 @@ class _Worker:
 
         use_threads(threads)
 
-    def do(self, work: Callable[[Item, Beat], Out], item: Item) -> tuple[bool, Out | UserError]:
-        """What work gave, or the user's error that it raised, which Ray would wrap."""
+    def do(self, work: Callable[[Item, Beat], Out], item: Item) -> tuple[bool, Out | Exception]:
+        """What work gave, or the error that it raised, which Ray would wrap in one of its own."""
         try:
             return True, work(item, lambda _: None)
-        except UserError as error:
+        except Exception as error:
+            error.add_note(traceback.format_exc())  # where it was, for a bug
             return False, error
 
 

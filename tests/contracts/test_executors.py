@@ -67,6 +67,10 @@ def wrong(item: int, beat: Callable[[float], None]) -> int:
     return item
 
 
+def bug(item: int, beat: Callable[[float], None]) -> float:
+    return 1 / item
+
+
 def visible_gpus(item: int, beat: Callable[[float], None]) -> tuple[str, int]:
     time.sleep(0.5)  # so that no actor does both
     return os.environ.get("CUDA_VISIBLE_DEVICES", ""), os.getpid()
@@ -83,6 +87,8 @@ def test_every_executor_keeps_the_contract(executor: Executor) -> None:
         list(results)
     assert told.value.hint == "Mend it."
 
+    with pytest.raises(ZeroDivisionError):
+        list(executor.run(bug, [0], fractions.append))
     results = executor.run(partial(slower_first, 3), range(5), lost)
     with pytest.raises(LeaseLost):
         list(results)
