@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -76,12 +76,13 @@ class FlowFiles:
         write_array(path, flow)
         return flow.astype(np.float32)
 
-    def fill(self, workers: int, beat: Callable[[float], None]) -> None:
+    def fill(self, workers: int, beat: Callable[[float], None], first: Sequence[int] | None = None) -> None:
         """Both directions of every pair of neighbours, `workers` pairs at a time; `beat` gets the fraction done.
 
-        Those that are there already cost a look at the folder.
+        first: of each pair that is wanted its first frame; None: all. Those that are there already cost a look at the
+        folder.
         """
-        pairs = [(index, index + 1) for index in range(len(self._frames) - 1)]
+        pairs = [(index, index + 1) for index in (range(len(self._frames) - 1) if first is None else first)]
         with ThreadPoolExecutor(workers, "flow") as pool:
             try:
                 made = in_turn(self._both_ways, pairs, pool if workers > 1 else None, workers)

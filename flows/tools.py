@@ -40,6 +40,11 @@ def label_studio_address(layout: Layout, config: Config) -> tuple[str, str]:
 
 def label_studio_tool(layout: Layout, config: Config, review: bool = False) -> LabelStudioTool:
     """The tool that asks for labels, or with `review` the one in which they are looked at again."""
+    if config.workspace.remote is not None and config.label_studio.storage is None:
+        raise UserError(
+            "workspace.remote is set and label_studio.storage is not: people would see only pictures of one machine.",
+            "Set label_studio.storage, for example s3://bucket/pictures (docs/label-studio.md).",
+        )
     url, token = label_studio_address(layout, config)
     server = running_server(layout.root)
     root = config.label_studio.files_root
