@@ -27,7 +27,7 @@ class Seen:
 
     cells: Cells
     maps: Maps
-    image_maps: Tensor | None
+    image_maps: tuple[Tensor, ...] | None
 
 
 class Learned:

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from assist.backends.learned import Learned
-from assist.click_network import ClickNetwork
+from assist.click_network import CLICK_MAPS, WALKED, ClickNetwork, Maps, compare
 from assist.clicks import Click
 from assist.encoder import encoder
 from assist.examples import examples_of, objects_of
 from assist.model_files import load_state
 from assist.training.box_training import BoxLesson
-from assist.training.click_training import inside_click, mask_loss
+from assist.training.click_training import drawn, inside_click, mask_loss, spoiled
 from assist.training.train import train
 from workspace.errors import UserError
 
@@ -54,9 +54,35 @@ def test_a_taught_click_is_inside_the_larger_mistake() -> None:
 
 def test_a_fresh_network_says_what_the_random_walk_says() -> None:
     network = ClickNetwork((3, 12))
-    maps = torch.zeros(1, 13, 8, 8)
-    maps[:, 6] = 2.0
-    assert torch.allclose(network(torch.randn(1, 48, 8, 8), maps), torch.full((1, 8, 8), 1.0))
+    told = torch.zeros(1, CLICK_MAPS, 8, 8)
+    told[:, WALKED] = 2.0
+    levels = (torch.randn(1, 3, 32, 32), torch.randn(1, 12, 4, 4))
+    maps = network.image_maps(Maps(levels, compare(levels), 32, 32, 32, 32, 1.0))
+    assert [tuple(some.shape[-2:]) for some in maps] == [(8, 8), (4, 4), (2, 2)]
+    assert torch.allclose(network(maps, told), torch.full((1, 8, 8), 1.0))
+
+
+def test_a_lesson_may_begin_with_a_mask_that_is_wrong_in_places() -> None:
+    truth = np.zeros((80, 120), bool)
+    truth[20:60, 30:90] = True
+    masks = [spoiled(truth, np.random.default_rng(seed)) for seed in range(30)]
+    overlaps = np.array([(mask & truth).sum() / (mask | truth).sum() for mask in masks])
+    assert overlaps.min() > 0.4  # still that object
+    assert 0.1 < (1 - overlaps).mean() < 0.4  # but there is something to mend
+    assert not spoiled(np.zeros((8, 8), bool), np.random.default_rng(0)).any()
+
+
+def test_a_lesson_shows_the_object_whole_or_the_part_around_it(footage) -> None:
+    example = examples_of(footage)[0]
+    shares = []
+    for seed in range(20):
+        image, truth = drawn(example, np.random.default_rng(seed))
+        assert truth is not None
+        assert image.shape[:2] == truth.shape
+        shares.append(float((truth == 1).mean()))
+        red = image[truth == 1].astype(int)
+        assert (red[:, 0] > red[:, 2]).mean() > 0.9  # the mask lies on the red rectangle, mirrored or not
+    assert max(shares) > 1.5 * min(shares)
 
 
 def test_a_killed_training_ends_as_an_unbroken_one(footage, tmp_path) -> None:
