@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from assist.backends.interface import ClickBackend, mask_of_clicks
 from assist.clicks import Box, Click
 from assist.looked import Looked, Recent
 from assist.obedience import wanted_parts
+from assist.renewal import Helpers
 from assist.snapping import SURE_ABOVE, Snapper
 from connectors.label_studio.image_source import ImageSource
 from connectors.label_studio.smart_tools import (
@@ -36,14 +38,23 @@ class Assist:
     """Safe from several threads: the backend works for one at a time, pictures are fetched side by side."""
 
     def __init__(
-        self, source: ImageSource, backend: ClickBackend, snapper: Snapper | None = None, frames: int = _FRAMES
+        self,
+        source: ImageSource,
+        backend: ClickBackend,
+        snapper: Snapper | None = None,
+        frames: int = _FRAMES,
+        renewed: Callable[[], Helpers | None] = lambda: None,
     ) -> None:
-        """snapper: None if boxes stay as they are drawn;  frames: how many that were clicked on are remembered"""
+        """snapper: None if boxes stay as they are drawn;  frames: how many that were clicked on are remembered
+
+        renewed: asked before each answer, by one thread at a time: what helps from now on, None: the same
+        """
         self._source = source
         self._backend = backend
         self._snapper = snapper
         self._frames: Recent[str, Looked] = Recent(frames)
         self._pictures: Recent[str, NDArray[np.uint8]] = Recent(_PICTURES)
+        self._renewed = renewed
         self._lock = threading.Lock()
 
     @property
@@ -55,12 +66,20 @@ class Assist:
         if not is_interactive(request):
             return []
         try:
+            self._renew()
             return self._helped(read_hint(request))
         except (UserError, ValueError) as error:
             log.warning("No help with %s: %s", _task(request), error)
         except Exception:
             log.exception("No help with %s", _task(request))
         return []
+
+    def _renew(self) -> None:
+        with self._lock:
+            found = self._renewed()
+            if found is not None:
+                self._backend, self._snapper = found.backend, found.snapper
+                self._frames.clear()  # they are as the backend before saw them
 
     def _helped(self, hint: Hint) -> list[dict[str, Any]]:
         if hint.brush is None:

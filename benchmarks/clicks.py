@@ -24,7 +24,7 @@ from rich.table import Table
 from assist.backends.interface import ClickBackend, mask_of_clicks
 from assist.backends.registry import BACKENDS, click_backend
 from assist.clicks import Click
-from assist.examples import Example, examples_of, objects_of
+from assist.examples import Example, examples_of
 from assist.robot import MOST_CLICKS, click_through, clicks_to_reach
 from benchmarks.options import check_writable, run_benchmark, write_result
 
@@ -55,8 +55,8 @@ def measure(
     milliseconds: list[float] = []
     first: list[float] = []
     for example in track(examples, data, console=Console(stderr=True)):
-        image, mask = example.read()
-        for truth in objects_of(mask, example.classes):
+        image, objects = example.read()
+        for truth in objects:
             overlaps, spent, look = _clicked(backend, image, truth, most)
             histories.append(overlaps)
             milliseconds += spent

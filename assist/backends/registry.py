@@ -21,7 +21,7 @@ def _learned(model: Path | None) -> ClickBackend:
             "The backend 'learned' needs a model, and none is given.",
             "Make one with `fewclicks assist train --data FOLDER --out DIR`, and set assist.model (or --model) to DIR.",
         )
-    return Learned(model)
+    return Learned.of(model)
 
 
 BACKENDS: dict[str, Callable[[Path | None], ClickBackend]] = {"classic": _classic, "learned": _learned}

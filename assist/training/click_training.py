@@ -17,7 +17,7 @@ from assist.backends.interface import OBEY_RADIUS_PX
 from assist.backends.learned import looked, small_probability
 from assist.click_network import STRIDE, ClickNetwork, Maps, click_maps
 from assist.clicks import Click, box_around
-from assist.examples import Example, objects_of
+from assist.examples import Example
 from assist.obedience import obeyed
 from assist.training.descent import Descent
 from propagation.segmenters import Features
@@ -25,7 +25,7 @@ from workspace.mask import UNKNOWN
 
 MOST_CLICKS = 6
 _SMALLEST_PX = 60  # objects with fewer pixels on the small picture teach nothing
-_TOGETHER = 4  # images per step of the weights
+_TOGETHER = 2  # images per step of the weights
 _FOCUS = 2.0  # exponent of the focal loss
 _STARTED = 0.25  # of the lessons begin with a mask that is wrong in places, as those of the propagation are
 _NEAR = 0.6  # of the lessons look at a part of the image around the object
@@ -77,15 +77,14 @@ class ClickLesson:
 def drawn(example: Example, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
     """One of an image's objects, if any, with the image or the part around it at a random size, perhaps mirrored, and a
     little brighter or darker."""
-    image, mask = example.read()
-    objects = objects_of(mask, example.classes, _SMALLEST_PX)
+    image, objects = example.read(_SMALLEST_PX)
     if not objects:
         return image, None
     truth = objects[int(rng.integers(len(objects)))]
     if rng.random() < _NEAR:
         rows, columns = _part_around(truth == 1, rng)
         image, truth = image[rows, columns], truth[rows, columns]
-    scale = min(LONGEST_PX * rng.uniform(0.6, 0.9) / max(truth.shape), _LARGEST)
+    scale = min(LONGEST_PX * rng.uniform(0.5, 0.8) / max(truth.shape), _LARGEST)
     size = (max(1, round(truth.shape[1] * scale)), max(1, round(truth.shape[0] * scale)))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     image = cv2.resize(np.ascontiguousarray(image), size, interpolation=way)

@@ -57,7 +57,7 @@ def pictures() -> Pictures:
 
 @pytest.fixture
 def client(pictures: Pictures, tiny_model: Path) -> TestClient:
-    assist = Assist(pictures, click_backend("classic"), Snapper(tiny_model))  # type: ignore[arg-type]
+    assist = Assist(pictures, click_backend("classic"), Snapper.of(tiny_model))  # type: ignore[arg-type]
     made = TestClient(assist_app(assist, *LOGIN))
     made.auth = LOGIN
     return made

@@ -74,6 +74,20 @@ def test_a_wrong_start_is_mended_by_one_click(backend) -> None:
     assert overlap(mended, truth) > overlap(start, truth) + 0.2
 
 
+def test_a_small_object_in_a_large_picture_is_clicked_on_thrice(backend) -> None:
+    rng = np.random.default_rng(0)
+    image = np.clip(np.array([40, 90, 170]) + rng.normal(0, 6, (300, 400, 3)), 0, 255).astype(np.uint8)
+    truth = np.zeros((300, 400), np.uint8)
+    truth[200:240, 300:330] = 1
+    image[truth == 1] = (200, 70, 60)
+    clicks = [Click(220, 315, True), Click(180, 315, False), Click(220, 285, False)]
+    mask = mask_of_history(backend, backend.look(image), clicks)
+    assert mask.shape == (300, 400)
+    assert overlap(mask, truth) > 0.8
+    again = mask_of_history(backend, backend.look(image), clicks)
+    np.testing.assert_array_equal(mask, again)
+
+
 def test_the_version_names_the_backend(backend) -> None:
     assert backend.version
     assert len(backend.version) < 60

@@ -200,7 +200,7 @@ def test_a_rough_box_snaps_in_a_project_of_boxes(
     cv2.imwrite(str(folder / "boxes.png"), image)
     answers: list[list[dict[str, Any]]] = []
     with (
-        serving(label_studio_server, answers, Snapper(tiny_model)) as url,
+        serving(label_studio_server, answers, Snapper.of(tiny_model)) as url,
         connected(label_studio_server.url, label_studio_server.token) as client,
     ):
         project = client.projects.create(title="boxes", label_config=BOXES)
