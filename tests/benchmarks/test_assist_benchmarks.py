@@ -24,6 +24,19 @@ def test_the_report_of_clicks(footage: Path, tmp_path: Path) -> None:
     assert 0 < run["click_p50_ms"] <= run["click_p95_ms"]
 
 
+def test_masks_that_were_propagated_are_mended(footage: Path, tmp_path: Path) -> None:
+    out = tmp_path / "clicks.json"
+    quick = ["--set", "propagation.decoder_steps=1", "--set", "propagation.tuning_steps=0", "--labeled", "2"]
+    clicks.main([str(footage), "--start-from", "propagated", *quick, "--every", "2", "--out", str(out)])
+    (run,) = json.loads(out.read_text())["runs"]
+    assert run["objects"] == 1  # of four frames two are labeled
+    assert 0 <= run["start_iou"] <= 1
+    assert run["below"] in (0, 1)
+    assert run["noc90"] == (run["below_noc90"] if run["below"] else 0)
+    with pytest.raises(UserError, match="--labeled 4 does not fit a video of 4 frames"):
+        clicks.main([str(footage), "--start-from", "propagated", "--labeled", "4"])
+
+
 def test_what_was_never_good_enough_counts_the_most_clicks() -> None:
     run = clicks.summary("d", "b", [[0, 0.5, 0.86], [0, 0.95], [0.92]], [1.0, 3.0], [2.0])
     assert run["noc85"] == round((2 + 1 + 0) / 3, 3)
