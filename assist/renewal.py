@@ -31,9 +31,11 @@ class Helpers:
 class ModelFolder:
     """A backend by name, with the model in a folder if there is one. Not safe from several threads at once."""
 
-    def __init__(self, backend: str, folder: Path | None, looked_every_s: float = _LOOKED_EVERY_S) -> None:
+    def __init__(
+        self, backend: str, folder: Path | None, weights: str | None = None, looked_every_s: float = _LOOKED_EVERY_S
+    ) -> None:
         """UserError if it cannot be used as it is now."""
-        self._name, self._folder, self._every_s = backend, folder, looked_every_s
+        self._name, self._folder, self._weights, self._every_s = backend, folder, weights, looked_every_s
         self._stamp = self._now()
         self._looked_at = time.monotonic()
         self.helpers = self._load()
@@ -59,7 +61,7 @@ class ModelFolder:
     def _load(self) -> Helpers:
         folder = self._folder
         snapper = Snapper.of(folder) if folder is not None and (folder / "box.pt").exists() else None
-        return Helpers(click_backend(self._name, folder), snapper)
+        return Helpers(click_backend(self._name, folder, self._weights), snapper)
 
     def _now(self) -> Stamp:
         return () if self._folder is None else tuple(_stamp(self._folder / name) for name in _FILES)

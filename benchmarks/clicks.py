@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     if min(options.every, options.most) < 1:
         parser.error("--every and --most must be at least 1")
     check_writable(options.out)
-    backend = click_backend(options.backend, options.model)
+    backend = click_backend(options.backend, options.model, options.backend_weights)
     runs = []
     for folder in options.folders:
         name = folder.resolve().name
@@ -160,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="frames/, masks/ and meta.json")
     parser.add_argument("--backend", default="classic", metavar="NAME", help=", ".join(sorted(BACKENDS)))
     parser.add_argument("--model", type=Path, metavar="DIR", help="a trained model for the backend")
+    parser.add_argument("--backend-weights", metavar="PATH", help="of the backend sam: a folder or a name on the hub")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth image")
     parser.add_argument("--most", type=int, default=MOST_CLICKS, metavar="N", help="clicks after which the robot stops")
     parser.add_argument(

@@ -11,6 +11,8 @@ from typer.core import TyperGroup
 if TYPE_CHECKING:
     import socket
 
+    from workspace.layout import Layout
+
 
 class _ServesByDefault(TyperGroup):
     """`fewclicks assist DIR` is short for `fewclicks assist serve DIR`."""
@@ -65,7 +67,7 @@ def serve(
             "Set it to the address at which Label Studio reaches this command, such as http://127.0.0.1:8096.",
         )
     model = None if config.assist.model is None else layout.root / config.assist.model
-    found = ModelFolder(config.assist.backend, model)
+    found = ModelFolder(config.assist.backend, model, weights_of(layout, config.assist.weights))
     backend, snapper = found.helpers.backend, found.helpers.snapper
     url, token = label_studio_address(layout, config)
     redact_logs()
@@ -79,7 +81,8 @@ def serve(
     console.print(f"Pictures:     from Label Studio at {url}, and nowhere else", highlight=False, soft_wrap=True)
     console.print(f"Next:         fewclicks run {folder}   (Ctrl-C here stops the help)", highlight=False)
     with ImageSource(url, token) as source:
-        app = assist_app(Assist(source, backend, snapper, renewed=found.renewed), address.user, address.password)
+        helper = Assist(source, backend, snapper, renewed=found.renewed, click_file=layout.click_file)
+        app = assist_app(helper, address.user, address.password)
         settings = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
         with contextlib.suppress(KeyboardInterrupt):  # which it raises again after it has stopped
             uvicorn.Server(settings).run(sockets=[listening])
@@ -122,6 +125,14 @@ def train(
 
     name = encoder or ("compact" if weights is None else "mobilenet_v2")
     learn(material_of(data, print), out, name, weights, Effort(images, minutes, seed), print)
+
+
+def weights_of(layout: Layout, weights: str | None) -> str | None:
+    """A folder beside the settings if there is one of that name, else the name as it is."""
+    if weights is None:
+        return None
+    beside = layout.root / Path(weights).expanduser()
+    return str(beside) if beside.is_dir() else weights
 
 
 def _listening(host: str, port: int) -> socket.socket:
