@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import boxes, clicks
+from benchmarks import assist_load, boxes, click_care, clicks
 from workspace.errors import UserError
 
 
@@ -35,6 +35,31 @@ def test_masks_that_were_propagated_are_mended(footage: Path, tmp_path: Path) ->
     assert run["noc90"] == (run["below_noc90"] if run["below"] else 0)
     with pytest.raises(UserError, match="--labeled 4 does not fit a video of 4 frames"):
         clicks.main([str(footage), "--start-from", "propagated", "--labeled", "4"])
+
+
+def test_the_report_of_waiting(footage: Path, tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "load.json"
+    few = ["--annotators", "2", "--frames", "1", "--clicks", "2", "--pause", "0"]
+    assist_load.main([str(footage), "--model", str(tiny_model), *few, "--out", str(out)])
+    one, two = json.loads(out.read_text())["runs"]
+    assert (one["annotators"], two["annotators"]) == (1, 2)
+    for run in (one, two):
+        assert [run[kind]["answers"] for kind in ("first", "click", "snap")] == [run["annotators"]] * 3
+        assert 0 < run["first"]["p50_ms"] <= run["first"]["p95_ms"] <= run["first"]["max_ms"]
+        assert run["empty_answers"] == 0
+    with pytest.raises(UserError, match="no assist model"):
+        assist_load.main([str(footage), "--backend", "learned", "--model", str(tmp_path)])
+
+
+def test_the_report_of_care(footage: Path, tmp_path: Path) -> None:
+    out = tmp_path / "care.json"
+    click_care.main([str(footage), "--learn", str(footage), "--times", "4", "--out", str(out)])
+    result = json.loads(out.read_text())
+    (run,) = result["runs"]
+    assert 0 < run["masks"] <= 4
+    assert 0 <= run["bad"] <= run["masks"]
+    assert set(run["found"]) == {"0.1", "0.2", "0.3", "0.5"}
+    assert len(result["model"]["weights"]) == 18
 
 
 def test_what_was_never_good_enough_counts_the_most_clicks() -> None:
