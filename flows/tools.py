@@ -60,6 +60,7 @@ def label_studio_tool(layout: Layout, config: Config, review: bool = False) -> L
         tile_patches=config.label_studio.tile_patches,
         people_url=None if server is None or server.url != url else server.people_url,
         effort_file=layout.effort_file,
+        click_file=layout.click_file,
         storage=config.label_studio.storage,
         review=review,
         assist=assist_address(layout, config),

@@ -174,6 +174,7 @@ class AssistConfig(Section):
     url: Annotated[str, Field(pattern=r"^http://[A-Za-z0-9.-]+:[0-9]{1,5}$")] | None = None  # null: no help
     backend: str = "classic"
     model: str | None = None  # a folder made by `fewclicks assist train`, for clicks and boxes
+    weights: str | None = None  # of the backend sam: a folder or a name on the Hugging Face hub; null: SAM 2.1 tiny
 
 
 class DashboardConfig(Section):
