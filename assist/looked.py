@@ -37,6 +37,9 @@ class Recent(Generic[Key, Value]):
         found = self.get(key)
         return self.put(key, make()) if found is None else found
 
+    def clear(self) -> None:
+        self._kept.clear()
+
     def __len__(self) -> int:
         return len(self._kept)
 

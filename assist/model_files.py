@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from workspace.errors import UserError
 from workspace.files import fingerprint, read_json, write_bytes, write_json
 
-FORMAT = 1
+FORMAT = 2
 _HINT = "Make one with `fewclicks assist train --data FOLDER --out DIR`."
 
 

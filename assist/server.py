@@ -56,7 +56,7 @@ def assist_app(assist: Assist, user: str, password: str) -> FastAPI:
 
     @app.post("/webhook", dependencies=guarded)
     async def webhook(request: Request) -> dict[str, str]:
-        await _json(request)
+        await run_in_threadpool(assist.submitted, await _json(request))
         return {}
 
     return app

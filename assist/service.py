@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assist.backends.interface import ClickBackend, mask_of_clicks
+from assist.click_memory import ClickMemory
 from assist.clicks import Box, Click
 from assist.looked import Looked, Recent
 from assist.obedience import wanted_parts
+from assist.renewal import Helpers
 from assist.snapping import SURE_ABOVE, Snapper
+from connectors.label_studio.click_log import annotation_of, record_clicks
 from connectors.label_studio.image_source import ImageSource
 from connectors.label_studio.smart_tools import (
     Hint,
@@ -36,14 +41,27 @@ class Assist:
     """Safe from several threads: the backend works for one at a time, pictures are fetched side by side."""
 
     def __init__(
-        self, source: ImageSource, backend: ClickBackend, snapper: Snapper | None = None, frames: int = _FRAMES
+        self,
+        source: ImageSource,
+        backend: ClickBackend,
+        snapper: Snapper | None = None,
+        frames: int = _FRAMES,
+        renewed: Callable[[], Helpers | None] = lambda: None,
+        click_file: Path | None = None,
     ) -> None:
-        """snapper: None if boxes stay as they are drawn;  frames: how many that were clicked on are remembered"""
+        """snapper: None if boxes stay as they are drawn;  frames: how many that were clicked on are remembered
+
+        renewed: asked before each answer, by one thread at a time: what helps from now on, None: the same
+        click_file: how annotations were clicked is written there; None: nowhere
+        """
         self._source = source
         self._backend = backend
         self._snapper = snapper
         self._frames: Recent[str, Looked] = Recent(frames)
         self._pictures: Recent[str, NDArray[np.uint8]] = Recent(_PICTURES)
+        self._renewed = renewed
+        self._click_file = click_file
+        self._clicks = ClickMemory()
         self._lock = threading.Lock()
 
     @property
@@ -55,14 +73,38 @@ class Assist:
         if not is_interactive(request):
             return []
         try:
-            return self._helped(read_hint(request))
+            self._renew()
+            hint = read_hint(request)
+            return self._helped(hint, _task_number(request))
         except (UserError, ValueError) as error:
             log.warning("No help with %s: %s", _task(request), error)
         except Exception:
             log.exception("No help with %s", _task(request))
         return []
 
-    def _helped(self, hint: Hint) -> list[dict[str, Any]]:
+    def _renew(self) -> None:
+        with self._lock:
+            found = self._renewed()
+            if found is not None:
+                self._backend, self._snapper = found.backend, found.snapper
+                self._frames.clear()  # they are as the backend before saw them
+
+    def submitted(self, call: Any) -> None:
+        """A call of the webhook: what was clicked in the task of an annotation that was submitted is written down.
+
+        Two people in one task at once cannot be told apart: the clicks of both go with whoever submits first.
+        """
+        annotation = annotation_of(call)
+        if annotation is None or self._click_file is None:
+            return
+        sequences = self._clicks.take(int(annotation["task"]))
+        if sequences:
+            try:
+                record_clicks(self._click_file, annotation, sequences)
+            except OSError as error:
+                log.warning("The clicks of task %s are lost: %s", annotation["task"], error)
+
+    def _helped(self, hint: Hint, task: int | None) -> list[dict[str, Any]]:
         if hint.brush is None:
             return [self._snapped(hint)]
         if hint.points and not any(point.positive for point in hint.points):
@@ -76,6 +118,8 @@ class Assist:
                 found = self._frames.get_or_make(address, lambda: self._look(picture))
             assert found is not None
             mask = self._mask(found, hint)
+        if task is not None and hint.points:
+            self._clicks.note(task, hint.label, hint.points, mask)
         return [mask_answer(hint, mask, self._backend.version)] if mask.any() else []
 
     def _snapped(self, hint: Hint) -> dict[str, Any]:
@@ -136,9 +180,14 @@ def _in_pixels(box: tuple[float, float, float, float], height: int, width: int) 
     return Box(left * width, top * height, right * width, bottom * height)
 
 
+def _task_number(request: Any) -> int | None:
+    try:
+        return int(request["tasks"][0]["id"])
+    except (TypeError, ValueError, KeyError, IndexError, OverflowError):
+        return None
+
+
 def _task(request: Any) -> str:
     """Which task a request is about, for the log."""
-    try:
-        return f"task {int(request['tasks'][0]['id'])}"
-    except (TypeError, ValueError, KeyError, IndexError):
-        return "a request"
+    number = _task_number(request)
+    return "a request" if number is None else f"task {number}"

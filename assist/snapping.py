@@ -14,6 +14,7 @@ from assist.box_network import POSITIONS, BoxNetwork, box_of_edges, crop_around,
 from assist.clicks import Box
 from assist.encoder import encoded, encoder
 from assist.model_files import load_into, load_record
+from propagation.segmenters import Features
 
 _AROUND = 3  # positions on both sides of the likeliest one that share in an edge's place
 SURE_ABOVE = 0.5  # an edge with less of its probability near its place is to be looked at
@@ -28,13 +29,18 @@ class Snapped:
 
 
 class Snapper:
-    """folder: a model with box.pt, made by `fewclicks assist train`; UserError if there is none."""
+    """Safe from one thread at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, encoder: Features, network: BoxNetwork, version: str) -> None:
+        self._encoder, self._network, self.version = encoder, network, version
+
+    @classmethod
+    def of(cls, folder: Path) -> Snapper:
+        """A model with box.pt, made by `fewclicks assist train`; UserError if there is none."""
         record = load_record(folder)
-        self._encoder = encoder(record.encoder, record.weights)
-        self._network = BoxNetwork(self._encoder.channels)
-        self.version = f"snap-{record.encoder}-{load_into(self._network, folder / 'box.pt')}"
+        maps = encoder(record.encoder, record.weights)
+        network = BoxNetwork(maps.channels)
+        return cls(maps, network, f"snap-{record.encoder}-{load_into(network, folder / 'box.pt')}")
 
     def snap(self, image: NDArray[np.uint8], box: Box) -> Snapped:
         """image: (H, W, 3) uint8 RGB;  box: at least partly inside it. The result is inside."""

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from assist.box_jitter import box_scores, drawn_roughly
 from assist.clicks import Box, box_around
-from assist.examples import Example, examples_of, objects_of
+from assist.examples import Example, examples_of
 from assist.snapping import Snapper
 from benchmarks.options import check_writable, run_benchmark, write_result
 
@@ -30,7 +30,7 @@ from benchmarks.options import check_writable, run_benchmark, write_result
 def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     check_writable(options.out)
-    snapper = Snapper(options.model)
+    snapper = Snapper.of(options.model)
     runs = [measure(f.resolve().name, snapper, examples_of(f), options.seed) for f in options.folders]
     write_result(options.out, {"runs": runs})
     table = Table("data", "", "IoU > 0.9", "edges 1 px", "3 px", "corners 1 px", "3 px", "mean IoU", "p95")
@@ -50,8 +50,8 @@ def measure(data: str, snapper: Snapper, examples: Sequence[Example], seed: int)
     snapped: list[Box] = []
     spent: list[float] = []
     for example in track(examples, data, console=Console(stderr=True)):
-        image, mask = example.read()
-        for truth in objects_of(mask, example.classes, 1):
+        image, objects = example.read(smallest_px=1)
+        for truth in objects:
             box = box_around(truth == 1)
             assert box is not None
             rough = drawn_roughly(box, rng)

@@ -24,6 +24,9 @@ PICTURES = (  # how many pictures of tiles are drawn
     "[...document.querySelectorAll('.fc-tile img')].filter(i => i.complete && i.naturalWidth > 0 &&"
     " getComputedStyle(i).visibility == 'visible').length"
 )
+TILE = (  # index of the tile in which the keyboard is, -1 for none
+    "[...document.querySelectorAll('.fc-tile')].findIndex(e => e.contains(document.activeElement))"
+)
 _KEYS = {  # name: (code, virtual key code, text)
     "Tab": ("Tab", 9, ""),
     "Enter": ("Enter", 13, "\r"),

@@ -4,6 +4,11 @@ python -m benchmarks.clicks grabcut50 --backend classic --out clicks.json
 
 FOLDER holds frames/, masks/ and meta.json, or several such folders. The robot clicks at most 20 times; a mask that is
 not good enough by then counts 20. Milliseconds are those of one click after the image has been looked at.
+
+python -m benchmarks.clicks davis16/camel --start-from propagated --labeled 5 --weights mobilenet_v2.pth
+
+FOLDER is a video of one object then. The robot mends the masks that the product propagates from evenly spaced labels;
+a mask that needs no click counts 0, and `below_noc90` is over those that begin below 90 % only.
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +29,10 @@ from rich.table import Table
 from assist.backends.interface import ClickBackend, mask_of_clicks
 from assist.backends.registry import BACKENDS, click_backend
 from assist.clicks import Click
-from assist.examples import Example, examples_of, objects_of
+from assist.examples import Example, examples_of
 from assist.robot import MOST_CLICKS, click_through, clicks_to_reach
-from benchmarks.options import check_writable, run_benchmark, write_result
+from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
+from benchmarks.propagated_masks import PropagatedFrame, propagated_frames
 
 BARS = (0.85, 0.9)
 SHOWN = (1, 3, 5)
@@ -38,11 +44,16 @@ def main(arguments: list[str] | None = None) -> None:
     if min(options.every, options.most) < 1:
         parser.error("--every and --most must be at least 1")
     check_writable(options.out)
-    backend = click_backend(options.backend, options.model)
+    backend = click_backend(options.backend, options.model, options.backend_weights)
     runs = []
     for folder in options.folders:
-        chosen = examples_of(folder)[:: options.every]
-        runs.append(measure(folder.resolve().name, options.backend, backend, chosen, options.most))
+        name = folder.resolve().name
+        if options.start_from == "propagated":
+            frames = propagated_frames(folder, options.labeled, options.every, settings_of(options))
+            runs.append(measure_mending(name, options.backend, backend, frames, options.most))
+        else:
+            chosen = examples_of(folder)[:: options.every]
+            runs.append(measure(name, options.backend, backend, chosen, options.most))
     write_result(options.out, {"runs": runs})
     _print(runs)
 
@@ -55,13 +66,34 @@ def measure(
     milliseconds: list[float] = []
     first: list[float] = []
     for example in track(examples, data, console=Console(stderr=True)):
-        image, mask = example.read()
-        for truth in objects_of(mask, example.classes):
+        image, objects = example.read()
+        for truth in objects:
             overlaps, spent, look = _clicked(backend, image, truth, most)
             histories.append(overlaps)
             milliseconds += spent
             first.append(look)
     return summary(data, name, histories, milliseconds, first, most)
+
+
+def measure_mending(
+    data: str, name: str, backend: ClickBackend, frames: Iterable[PropagatedFrame], most: int = MOST_CLICKS
+) -> dict[str, Any]:
+    """One row of the result, of masks that are there already."""
+    histories: list[list[float]] = []
+    milliseconds: list[float] = []
+    first: list[float] = []
+    for frame in track(list(frames), data, console=Console(stderr=True)):
+        overlaps, spent, look = _clicked(backend, frame.image, frame.truth, most, frame.mask, least=0)
+        histories.append(overlaps)
+        milliseconds += spent
+        first.append(look)
+    below = [history for history in histories if history[0] < BARS[1]]
+    clicks = [clicks_to_reach(history, BARS[1], most) for history in below]
+    return summary(data, name, histories, milliseconds, first, most) | {
+        "start_iou": round(float(np.mean([history[0] for history in histories])), 4),
+        "below": len(below),
+        "below_noc90": round(float(np.mean(clicks)), 3) if clicks else None,
+    }
 
 
 def summary(
@@ -90,7 +122,12 @@ def summary(
 
 
 def _clicked(
-    backend: ClickBackend, image: NDArray[np.uint8], truth: NDArray[np.uint8], most: int
+    backend: ClickBackend,
+    image: NDArray[np.uint8],
+    truth: NDArray[np.uint8],
+    most: int,
+    start: NDArray[np.bool_] | None = None,
+    least: int = max(SHOWN),
 ) -> tuple[list[float], list[float], float]:
     """The overlap after each click, the milliseconds of each, and those of looking at the image."""
     began = time.perf_counter()
@@ -104,7 +141,7 @@ def _clicked(
         spent.append(1000 * (time.perf_counter() - start))
         return mask
 
-    overlaps = click_through(segment, truth, most=most, enough=BARS[1], least=max(SHOWN))
+    overlaps = click_through(segment, truth, start, most, BARS[1], least)
     return overlaps, spent, look
 
 
@@ -119,15 +156,17 @@ def _print(runs: Sequence[dict[str, Any]]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.clicks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser("clicks", __doc__)
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="frames/, masks/ and meta.json")
     parser.add_argument("--backend", default="classic", metavar="NAME", help=", ".join(sorted(BACKENDS)))
     parser.add_argument("--model", type=Path, metavar="DIR", help="a trained model for the backend")
+    parser.add_argument("--backend-weights", metavar="PATH", help="of the backend sam: a folder or a name on the hub")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth image")
     parser.add_argument("--most", type=int, default=MOST_CLICKS, metavar="N", help="clicks after which the robot stops")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
+    parser.add_argument(
+        "--start-from", choices=("nothing", "propagated"), default="nothing", help="what the robot begins with"
+    )
+    parser.add_argument("--labeled", type=int, default=5, metavar="N", help="labeled frames to propagate from")
     return parser
 
 

@@ -32,7 +32,7 @@ from flows.reviewing import CONTRADICTION, DOUBT, MOST, SHIFT, to_review
 from propagation.held_out import Opinion, opinions, witnesses
 from quality.planted_errors import KINDS
 from quality.review_order import area_under_curve, precision_at, review_order
-from quality.suspicion import Regions, contradiction, disbelief, doubts, regions_of, shift
+from quality.suspicion import Contradictions, Regions, contradictions, disbelief, doubts, regions_of, shift, unusual
 from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.errors import UserError
 from workspace.mask import UNKNOWN, MaskArray
@@ -113,24 +113,27 @@ def _by_flow(
     """The signals from flow, for all sets in one pass: where witnesses come from does not depend on what labels say."""
     order = sorted(truth)
     place = {index: number for number, index in enumerate(order)}
-    out: dict[tuple[str, int], Scores] = {
-        key: {kind: np.zeros(len(order)) for kind in (CONTRADICTION, SHIFT)} for key in sets
-    }
+    found: dict[tuple[str, int], list[Contradictions]] = {key: [] for key in sets}
+    shifted: dict[tuple[str, int], list[float]] = {key: [] for key in sets}
     for one in witnesses(truth, flow, (video.height, video.width), lambda part: None):
         here = place[one.frame]
         near = set(order[max(0, here - _REACH) : here + _REACH + 1])
-        usual: tuple[float, float] | None = None
+        usual: tuple[Contradictions, float] | None = None
         for key, (labels, wrong) in sets.items():
             if near & wrong or usual is None:
                 label = labels[one.frame] if near & wrong else truth[one.frame]
                 told = one.read((labels if near & wrong else truth).__getitem__)
                 regions = regions_of(label)
-                values = contradiction(label, told, regions).score, shift(label, told, regions).score
+                values = contradictions(label, told, regions), shift(label, told, regions).score
                 usual = usual if near & wrong else values
             else:
                 values = usual
-            out[key][CONTRADICTION][here], out[key][SHIFT][here] = values
-    return out
+            found[key].append(values[0])
+            shifted[key].append(values[1])
+    return {
+        key: {CONTRADICTION: np.array([sign.score for sign in unusual(found[key])]), SHIFT: np.array(shifted[key])}
+        for key in sets
+    }
 
 
 def _by_model(

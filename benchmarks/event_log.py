@@ -1,6 +1,7 @@
 """The event log at size: how long `fewclicks status` and the loop's own queries take.
 
 python -m benchmarks.event_log --events 10000000 --out event_log.json
+python -m benchmarks.event_log --database postgresql://user@host/name   in PostgreSQL, in a schema that is removed again
 
 Fills the database of a temporary project with videos that each went through many rounds: per round one `selected`, one
 `pushed`, one `label` per sample (every tenth corrected later), `moved` and the rest. Then it times, each several times:
@@ -14,19 +15,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, write_result
 from dashboard.project import open_projects
@@ -34,6 +37,7 @@ from dashboard.server import dashboard_app
 from flows.progress import project_rows, round_rows
 from flows.projects import create_project
 from flows.rounds import clicks_spent
+from workspace.databases import is_postgres, make_schema, postgres_engine
 from workspace.errors import UserError
 from workspace.facts import Facts, NewEvent
 from workspace.layout import Layout
@@ -46,6 +50,10 @@ _REPEATS = 5
 _APPENDS = 200
 _ROUNDS = 10
 _ROUNDS_A_DAY = 5
+_VIDEO_COLUMNS = (
+    "id", "name", "sha256", "frames", "width", "height", "fps", "suffix", "added_at", "state", "round", "seq",
+)  # fmt: skip
+_EVENT_COLUMNS = ("at", "video", "round", "kind", "payload", "dedupe")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -57,38 +65,75 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="fewclicks-events-") as folder:
         layout = create_project(Path(folder) / "project", "measured", ["road"], None)
         layout.database_file.unlink()
-        seconds = _fill(layout, options.events, options.videos)
-        console.print(f"{options.events:,} events written in {seconds:.0f} s", highlight=False)
-        result = {"events": options.events, "videos": options.videos} | _measure(layout)
+        with _empty_database(layout, options.database) as engine:
+            seconds = _fill(engine, options.events, options.videos)
+            console.print(f"{options.events:,} events written in {seconds:.0f} s", highlight=False)
+            result = {"events": options.events, "videos": options.videos, "database": engine.dialect.name}
+            result |= _measure(layout, engine)
     _print(result)
     write_result(options.out, result)
 
 
-def _fill(layout: Layout, events: int, videos: int) -> float:
-    """A database of the first version, so that its upgrade can be timed; returns the seconds it took."""
+@contextmanager
+def _empty_database(layout: Layout, address: str | None) -> Iterator[Engine]:
+    """Where the project's facts are to lie, without tables; what is in PostgreSQL is removed at the end."""
+    if address is None:
+        engine = create_engine(f"sqlite:///{layout.database_file}")
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+        return
+    schema = f"measured_{secrets.token_hex(4)}"
+    engine = postgres_engine(address, schema)
+    settings = layout.config_file.read_text(encoding="utf-8")
+    settings = settings.replace("  database: null", f"  database: {address}", 1)
+    layout.config_file.write_text(settings.replace("schema_name: null", f"schema_name: {schema}", 1), encoding="utf-8")
+    try:
+        make_schema(engine, schema)
+        yield engine
+    finally:
+        with engine.begin() as connection:
+            connection.execute(text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
+        engine.dispose()
+
+
+def _fill(engine: Engine, events: int, videos: int) -> float:
+    """Tables of the first version, so that their upgrade can be timed; returns the seconds it took."""
     began = time.monotonic()
-    engine = create_engine(f"sqlite:///{layout.database_file}")
     migrate(engine, MIGRATIONS[:1])
+    states = list(State)
+    of_videos = [
+        (name, name, name, 1000, 854, 480, 25.0, ".jpg", float(n), states[n % len(states)].value, 3, 9)
+        for n, name in enumerate(map(_name, range(videos)))
+    ]
     with closing(engine.raw_connection()) as connection:
         cursor = connection.cursor()
-        cursor.execute("PRAGMA synchronous = OFF")
-        cursor.execute("PRAGMA cache_size = -400000")
-        states = list(State)
-        cursor.executemany(
-            "INSERT INTO video (id, name, sha256, frames, width, height, fps, suffix, added_at, state, round, seq)"
-            " VALUES (?, ?, ?, 1000, 854, 480, 25, '.jpg', ?, ?, 3, 9)",
-            [(name, name, name, n, states[n % len(states)].value) for n, name in enumerate(map(_name, range(videos)))],
-        )
+        if not is_postgres(engine):
+            cursor.execute("PRAGMA synchronous = OFF")
+            cursor.execute("PRAGMA cache_size = -400000")
+        _insert(cursor, "video", _VIDEO_COLUMNS, of_videos)
+        connection.commit()
         rows, left = _rows(videos), events
         while left:
-            part = [row for row, _ in zip(rows, range(min(left, _AT_ONCE)), strict=False)]
-            cursor.executemany(
-                "INSERT INTO event (at, video, round, kind, payload, dedupe) VALUES (?, ?, ?, ?, ?, ?)", part
-            )
+            part = list(islice(rows, min(left, _AT_ONCE)))
+            _insert(cursor, "event", _EVENT_COLUMNS, part)
             connection.commit()
             left -= len(part)
-    engine.dispose()
+    if is_postgres(engine):
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("ANALYZE"))  # which autovacuum does by itself, a minute later
     return time.monotonic() - began
+
+
+def _insert(cursor: Any, table: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    if hasattr(cursor, "copy"):  # psycopg's
+        with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+        return
+    places = ", ".join("?" * len(columns))
+    cursor.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)
 
 
 def _name(number: int) -> str:
@@ -143,14 +188,14 @@ def _label(key: str, annotation: str, number: int, version: int, day: int = 0) -
     )
 
 
-def _measure(layout: Layout) -> dict[str, Any]:
+def _measure(layout: Layout, engine: Engine) -> dict[str, Any]:
     began = time.monotonic()
-    Facts.open(layout.database_file).close()
+    Facts.of(layout).close()
     result: dict[str, Any] = {"upgrade_s": round(time.monotonic() - began, 1)}
-    result["database_mb"] = round(layout.database_file.stat().st_size / 2**20)
+    result["database_mb"] = _megabytes(layout, engine)
     result["status_command"] = _times(lambda: _status(layout))
     result["python_alone"] = _times(lambda: _command(["-c", "import fewclicks.app, rich.table, sqlalchemy, yaml"]))
-    with Facts.open(layout.database_file) as facts:
+    with Facts.of(layout) as facts:
         video = facts.videos()[0].video.id
         result["status_rows"] = _times(lambda: project_rows(facts, _ROUNDS))
         result["clicks_spent"] = _times(lambda: clicks_spent(facts, video))
@@ -160,16 +205,24 @@ def _measure(layout: Layout) -> dict[str, Any]:
         result |= _dashboard(layout, video)
         result["events_of_a_video"] = sum(1 for _ in facts.events(video))
         result["append_a_label_ms"] = _append_ms(facts, video)
-        with facts._engine.begin() as connection:
-            # what the sums say must be what the log says; one video is read in full
-            labels = connection.execute(
-                text("SELECT COUNT(DISTINCT round || json_extract(payload, '$.sample')) FROM event"
-                     " WHERE video = :v AND kind = 'label'"), {"v": video}
-            ).scalar_one()  # fmt: skip
+        # what the sums say must be what the log says; one video is read in full
+        labels = len({(event.round, event.payload["sample"]) for event in facts.events(video, "label")})
         tally = facts.tally(video)
         if labels != tally.labeled + tally.skipped:
             raise AssertionError(f"{labels} samples in the log, {tally} in the sums")
     return result
+
+
+def _megabytes(layout: Layout, engine: Engine) -> int:
+    """With indexes and sums."""
+    if not is_postgres(engine):
+        return round(layout.database_file.stat().st_size / 2**20)
+    query = (
+        "SELECT SUM(pg_total_relation_size(oid)) FROM pg_class"
+        " WHERE relkind = 'r' AND relnamespace = to_regnamespace(current_schema())"
+    )
+    with engine.begin() as connection:
+        return round(float(connection.execute(text(query)).scalar_one()) / 2**20)
 
 
 def _dashboard(layout: Layout, video: str) -> dict[str, Any]:
@@ -235,7 +288,8 @@ def _append_ms(facts: Facts, video: str) -> float:
 
 
 def _print(result: dict[str, Any]) -> None:
-    title = f"{result['events']:,} events of {result['videos']:,} videos, {result['database_mb']:,} MB"
+    size = f"{result['database']}, {result['database_mb']:,} MB"
+    title = f"{result['events']:,} events of {result['videos']:,} videos, {size}"
     table = Table("what", "first s", "median s", "least s", "CPU s", title=title)
     for name, row in result.items():
         if isinstance(row, dict):
@@ -249,6 +303,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = benchmark_parser("event_log", __doc__)
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--videos", type=int, default=1000)
+    parser.add_argument("--database", metavar="ADDRESS", help="of PostgreSQL, as in facts.database; default: SQLite")
     return parser
 
 

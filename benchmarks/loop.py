@@ -6,7 +6,8 @@ python -m benchmarks.loop FOLDER --granularity patch:32 --budget 300 --strategie
 
 A name in --strategies may carry a granularity of its own and a budget, NAME@GRANULARITY@BUDGET: so whole frames and
 patches come side by side. Each run is a process of its own, so that its peak memory is its own. Clicks, shares and
-samples in `curve` are sums over the rounds so far. One folder writes one object, several folders write a list.
+samples in `curve` are sums over the rounds so far. One folder writes one object, several folders write a list, which
+is written after each of them; of several the mean is printed too, over the shares that all of them reach.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from rich.table import Table
 
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from connectors.measured_folder import open_measured_folder
-from dashboard.comparison_figure import draw_comparison
+from dashboard.comparison_figure import draw_comparison, mean_share_at
 from flows.simulation import RoundScore, Simulation, share_at, simulate
 from selection.strategies import STRATEGIES, default_strategy, strategy
 from workspace.config import Config
@@ -59,7 +60,9 @@ def main(arguments: list[str] | None = None) -> None:
             {"data": folder.name, "frames": folder.n_masks, "full_clicks": measured["full_clicks"], "runs": runs}
         )
         _print(results[-1])
-    write_result(options.out, results[0] if len(results) == 1 else results)
+        write_result(options.out, results[0] if len(folders) == 1 else results)
+    if len(results) > 1:
+        _print_mean(results)
     if options.plot is not None:
         draw_comparison(options.plot, results)
 
@@ -123,6 +126,25 @@ def _print(result: dict[str, Any]) -> None:
             )
         table.add_section()
     Console().print(table)
+
+
+def _print_mean(results: list[dict[str, Any]]) -> None:
+    """Where the mean curve of all videos crosses each quality, on straight lines between the rounds."""
+    table = Table(title=f"Mean of {len(results)} videos: share of the clicks, drawing (correcting)")
+    for heading in ("strategy", *(f"{100 * float(q):.0f} %" for q in QUALITIES)):
+        table.add_column(heading, justify="left" if heading == "strategy" else "right")
+    for runs in zip(*(result["runs"] for result in results), strict=True):
+        drawing, correcting = (
+            [mean_share_at([run["curve"] for run in runs], key, float(q)) for q in QUALITIES]
+            for key in ("share", "share_corrected")
+        )
+        cells = [f"{_share(drawn)} ({_share(shown)})" for drawn, shown in zip(drawing, correcting, strict=True)]
+        table.add_row(f"{runs[0]['strategy']}, {runs[0]['granularity']}", *cells)
+    Console().print(table)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -66,8 +66,7 @@ def measure(path: Path, labeled: int, config: Config) -> dict[str, Any]:
     classes = len(folder.classes)
     with measured_video(folder, settings) as measured:
         video, frames, flow = measured.video, measured.frames, measured.flow
-        chosen = [int((i + 0.5) * video.frames / labeled) for i in range(labeled)]
-        labels = {index: folder.truth(index) for index in chosen}
+        labels = {index: folder.truth(index) for index in evenly_labeled(video.frames, labeled)}
         began = time.monotonic()
         measured.fill_flow()
         flow_seconds = time.monotonic() - began
@@ -106,6 +105,11 @@ def measure(path: Path, labeled: int, config: Config) -> dict[str, Any]:
         "fps": round(video.frames / (flow_seconds + propagate_seconds), 3),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }
+
+
+def evenly_labeled(frames: int, labeled: int) -> list[int]:
+    """The middle frame of each of so many equal parts of the video."""
+    return [int((i + 0.5) * frames / labeled) for i in range(labeled)]
 
 
 def _counts(text: str, frames: int) -> list[int]:

@@ -3,16 +3,19 @@
 python -m benchmarks.tiles --samples 60 --wrong 0.1 --pictures docs --out tiles.json
 
 The annotator knows the truth, looks at each picture as soon as it is drawn, presses a button where the prediction is
-wrong, and submits. It takes no time to think, so the seconds are those of the pages, the mouse and the server.
-`--pictures` saves what annotators see of each granularity, on a rendered street.
+wrong, and submits; then all of it once more without the mouse. It takes no time to think, so the seconds are those of
+the pages, the mouse or the keys, and the server. `--pictures` saves what annotators see of each granularity, on a
+rendered street.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,10 +25,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.browser import PICTURES, SUBMIT, TASK, Page, browser, choice, chosen, chromium
+from benchmarks.browser import CTRL, PICTURES, SUBMIT, TASK, TILE, Page, browser, choice, chosen, chromium
 from benchmarks.options import check_writable, run_benchmark, write_result
 from connectors.label_studio.client import connected, list_tasks
-from connectors.label_studio.labeling_config import label_texts
+from connectors.label_studio.labeling_config import HOTKEYS, choice_texts, label_texts
 from connectors.label_studio.server import LabelStudioServer
 from connectors.label_studio.tiles import tile_keys
 from connectors.label_studio.tool import LabelStudioTool
@@ -41,13 +44,18 @@ from workspace.sample import Sample, question_key
 
 VIDEO = "street-0123456789"
 FRAME, HEIGHT, WIDTH = 6, 270, 480
+MOUSE, KEYS = "mouse", "keyboard"
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """All samples of one layout. `seconds`: from the first page that is ready to the last answer that is stored."""
+    """All samples of one layout. `seconds`: from the first page that is ready to the last answer that is stored.
+
+    by: MOUSE or KEYS;  clicks: presses of the mouse's button or of keys, submitting included
+    """
 
     tiles: int
+    by: str
     samples: int
     tasks: int
     wrong: int
@@ -79,11 +87,12 @@ def main(arguments: list[str] | None = None) -> None:
             with browser(server.url, server.email, server.password) as page:
                 if options.pictures is not None:
                     world.save_pictures(page, options.pictures)
-                efforts = [world.measure(page, tiles) for tiles in (1, options.tiles)]
-    table = Table("tiles", "samples", "tasks", "wrong", "clicks", "clicks/sample", "seconds/sample", "came back right")
+                efforts = [world.measure(page, tiles, by) for by in (MOUSE, KEYS) for tiles in (1, options.tiles)]
+    names = ("tiles", "by", "samples", "tasks", "wrong", "presses", "presses/sample", "seconds/sample")
+    table = Table(*names, "came back right")
     for e in efforts:
         shares = (f"{e.clicks / e.samples:.2f}", f"{e.seconds / e.samples:.2f}")
-        table.add_row(*map(str, (e.tiles, e.samples, e.tasks, e.wrong, e.clicks, *shares, e.right)))
+        table.add_row(*map(str, (e.tiles, e.by, e.samples, e.tasks, e.wrong, e.clicks, *shares, e.right)))
     Console().print(table)
     write_result(options.out, {"efforts": [asdict(effort) for effort in efforts]})
 
@@ -117,8 +126,8 @@ class World:
             self.questions.append(question)
             self.answers[question.key] = right
 
-    def measure(self, page: Page, tiles: int) -> Effort:
-        tool = self._tool(tiles, f"tiles-{tiles}")
+    def measure(self, page: Page, tiles: int, by: str) -> Effort:
+        tool = self._tool(tiles, f"tiles-{tiles}-{by}")
         tool.push(self.questions, lambda: None)
         keys = [question.key for question in self.questions]
         project = tool.tiles_project_id()
@@ -137,10 +146,21 @@ class World:
             of_task = left.pop(task)
             page.wait_for(f"{PICTURES} == {len(of_task)} && {chosen(len(of_task) - 1)} != ''")
             for tile, key in enumerate(of_task):
-                if page.evaluate(chosen(tile)) != texts[self.answers[key]]:
-                    page.click(choice(tile, texts[self.answers[key]]))
+                right = self.answers[key]
+                if page.evaluate(chosen(tile)) == texts[right]:
+                    continue
+                if by == MOUSE:
+                    page.click(choice(tile, texts[right]))
                     clicks += 1
-            page.click(SUBMIT)
+                elif tiles == 1:
+                    page.press(HOTKEYS[right])
+                    clicks += 1
+                else:
+                    clicks += choose_by_keys(page, tile, choice_texts(self.classes), texts[right])
+            if by == MOUSE:
+                page.click(SUBMIT)
+            else:
+                page.press("Enter", CTRL)
             clicks += 1
             page.wait_for(f"{TASK} != '{task}'")
         while tool.progress(keys).open:
@@ -150,7 +170,7 @@ class World:
         for answer in tool.pull(keys):
             region = self._region(answer.key)
             right += answer.mask is not None and bool((answer.mask[region] == self.answers[answer.key]).all())
-        return Effort(tiles, len(keys), len(tasks), len(self.wrong), clicks, round(seconds, 2), right)
+        return Effort(tiles, by, len(keys), len(tasks), len(self.wrong), clicks, round(seconds, 2), right)
 
     def save_pictures(self, page: Page, folder: Path) -> None:
         """labeling_frame.png, _patch.png, _superpixel.png and _tiles.png, scaled to 960 pixels of width."""
@@ -186,6 +206,26 @@ class World:
         return LabelStudioTool(
             self.server.url, self.server.token, "street", classes, None, root, root, root / f"{name}.json", tiles=tiles
         )
+
+
+def choose_by_keys(page: Page, tile: int, texts: Sequence[str], wanted: str) -> int:
+    """Tab to the tile, the shorter way with the arrows to what is wanted; the number of presses."""
+    presses = _tab_to(page, tile)
+    while (now := page.evaluate(chosen(tile))) != wanted:
+        down = (texts.index(wanted) - texts.index(now)) % len(texts)
+        presses += 1 + _tab_to(page, tile)  # Label Studio takes the cursor off a button that has been chosen
+        page.press("ArrowDown" if 2 * down <= len(texts) else "ArrowUp")
+        page.wait_for(f"{chosen(tile)} != {json.dumps(now)}")
+    return presses
+
+
+def _tab_to(page: Page, tile: int) -> int:
+    presses = 0
+    while page.evaluate(TILE) != tile:
+        assert presses < 100, "the tile cannot be reached"
+        page.press("Tab")
+        presses += 1
+    return presses
 
 
 def _street(folder: Path) -> MeasuredFolder:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from workspace.click_sequence import ClickSequence
 from workspace.mask import MaskArray
 from workspace.sample import Granularity, Sample
 
@@ -67,6 +68,7 @@ class Answer:
     finished_at: str  # ISO 8601, UTC
     changed_regions: int | None = None
     effort: Effort | None = None  # None where nobody counted
+    clicked: tuple[ClickSequence, ...] = ()  # per mask that was clicked with help
     verdict: str | None = None  # of a review: accept, correct or reject; None where none was given
     raw: dict[str, Any] = field(default_factory=dict)
 

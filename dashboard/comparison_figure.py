@@ -71,5 +71,16 @@ def mean_curve(
     return share, np.asarray(np.mean([np.interp(share, x, y) for x, y in points], axis=0), np.float64)
 
 
+def mean_share_at(curves: Sequence[Sequence[Mapping[str, float]]], key: str, quality: float) -> float | None:
+    """The share at which the mean curve first reaches `quality` (0 to 1); None if it never does, or begins above it."""
+    share, miou = mean_curve(curves, key)
+    reached = np.flatnonzero(miou >= quality)
+    if not len(reached) or reached[0] == 0:
+        return None
+    after = int(reached[0])
+    rise = float(miou[after] - miou[after - 1])
+    return float(share[after - 1] + (share[after] - share[after - 1]) * ((quality - float(miou[after - 1])) / rise))
+
+
 def _column(curve: Sequence[Mapping[str, float]], key: str) -> NDArray[np.float64]:
     return np.array([row[key] for row in curve], np.float64)

@@ -11,6 +11,8 @@ from typer.core import TyperGroup
 if TYPE_CHECKING:
     import socket
 
+    from workspace.layout import Layout
+
 
 class _ServesByDefault(TyperGroup):
     """`fewclicks assist DIR` is short for `fewclicks assist serve DIR`."""
@@ -47,10 +49,9 @@ def serve(
     import uvicorn
     from rich.console import Console
 
-    from assist.backends.registry import click_backend
+    from assist.renewal import ModelFolder
     from assist.server import assist_app
     from assist.service import Assist
-    from assist.snapping import Snapper
     from connectors.label_studio.image_source import ImageSource
     from flows.tools import assist_address, label_studio_address
     from workspace.errors import UserError
@@ -66,8 +67,8 @@ def serve(
             "Set it to the address at which Label Studio reaches this command, such as http://127.0.0.1:8096.",
         )
     model = None if config.assist.model is None else layout.root / config.assist.model
-    backend = click_backend(config.assist.backend, model)
-    snapper = Snapper(model) if model is not None and (model / "box.pt").exists() else None
+    found = ModelFolder(config.assist.backend, model, weights_of(layout, config.assist.weights))
+    backend, snapper = found.helpers.backend, found.helpers.snapper
     url, token = label_studio_address(layout, config)
     redact_logs()
     name, _, port = address.url.removeprefix("http://").partition(":")
@@ -80,7 +81,8 @@ def serve(
     console.print(f"Pictures:     from Label Studio at {url}, and nowhere else", highlight=False, soft_wrap=True)
     console.print(f"Next:         fewclicks run {folder}   (Ctrl-C here stops the help)", highlight=False)
     with ImageSource(url, token) as source:
-        app = assist_app(Assist(source, backend, snapper), address.user, address.password)
+        helper = Assist(source, backend, snapper, renewed=found.renewed, click_file=layout.click_file)
+        app = assist_app(helper, address.user, address.password)
         settings = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
         with contextlib.suppress(KeyboardInterrupt):  # which it raises again after it has stopped
             uvicorn.Server(settings).run(sockets=[listening])
@@ -89,7 +91,13 @@ def serve(
 
 @assist.command()
 def train(
-    data: Annotated[list[Path], typer.Option(metavar="FOLDER", help="frames/, masks/ and meta.json; may be repeated.")],
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="PATH",
+            help="A folder with frames/, masks/ and meta.json, a COCO file, or a project with labels; may be repeated.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the model goes; an unfinished one there goes on.")],
     weights: Annotated[
         str | None, typer.Option(metavar="PATH", help="Of the encoder: a state dict, or torchvision's name.")
@@ -106,12 +114,25 @@ def train(
 ) -> None:
     """Learn from masks how clicks become masks and how boxes snap. The encoder's weights stay where they are.
 
+    From a project it learns on in the same folder after each round, and takes what it learned only if that does better
+    on labels that were held out.
+
     Example: fewclicks assist train --data footage --weights mobilenet_v2.pth --out model
     """
+    from assist.training.train import Effort
     from assist.training.train import train as learn
+    from fewclicks.assist_material import material_of
 
     name = encoder or ("compact" if weights is None else "mobilenet_v2")
-    learn(data, out, name, weights, images, minutes, seed, print)
+    learn(material_of(data, print), out, name, weights, Effort(images, minutes, seed), print)
+
+
+def weights_of(layout: Layout, weights: str | None) -> str | None:
+    """A folder beside the settings if there is one of that name, else the name as it is."""
+    if weights is None:
+        return None
+    beside = layout.root / Path(weights).expanduser()
+    return str(beside) if beside.is_dir() else weights
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -44,6 +44,8 @@ def export(
 
     from fewclicks.progress_bars import progress_bars
     from flows.exporting import export_video
+    from flows.joining import fetch_video
+    from flows.keeping import keeping_of
     from workspace.errors import UserError
     from workspace.facts import Facts
     from workspace.layout import Layout
@@ -55,7 +57,10 @@ def export(
         rows = [facts.video(video)] if video else facts.videos()
         if not rows:
             raise UserError(f"{layout.root} has no videos.", f"Add one with `fewclicks add {folder} VIDEO`.")
+        keeping = keeping_of(layout)
         for row in rows:
+            if keeping is not None:
+                fetch_video(keeping, facts, row.video)
             with progress_bars(Console(stderr=True)) as show:
                 paths = export_video(layout, config, facts, row.video, wanted, out or layout.exports, show)
             for path in paths:

@@ -38,13 +38,13 @@ def import_masks(
 
     from fewclicks.progress_bars import progress_bars
     from flows.importing import find_video, import_labels, import_predictions
-    from workspace.facts import Facts
+    from flows.keeping import facts_of
     from workspace.layout import Layout
 
     layout = Layout(folder.resolve())
     config = layout.config()
     act = import_labels if use is Use.LABELS else import_predictions
-    with Facts.of(layout) as facts:
+    with facts_of(layout) as facts:
         found = find_video(facts, video)
         with progress_bars(Console(stderr=True)) as show:
             beat = partial(show, f"importing {source.name}")

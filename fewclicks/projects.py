@@ -40,15 +40,15 @@ def add(
 
     from fewclicks.progress_bars import progress_bars
     from flows.adding import add_video
+    from flows.keeping import facts_of
     from workspace.errors import UserError
-    from workspace.facts import Facts
     from workspace.layout import Layout
 
     layout = Layout(folder.resolve())
     config = layout.config()
     console = Console(stderr=True)
     failures: list[UserError] = []
-    with Facts.of(layout) as facts:
+    with facts_of(layout) as facts:
         for path in videos:
             try:
                 with progress_bars(console) as show:

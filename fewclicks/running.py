@@ -32,6 +32,7 @@ def run(
     """
     import contextlib
     import time
+    from dataclasses import replace
 
     from rich.console import Console
 
@@ -39,7 +40,8 @@ def run(
     from flows.context import open_context
     from flows.embedded import use_embedded
     from flows.tools import label_studio_tool, listen_to_label_studio, webhook_alarm
-    from workspace.errors import ToolUnavailable, UserError
+    from flows.watching import watch as keep_looking
+    from workspace.errors import UserError
     from workspace.layout import Layout
 
     layout = Layout(folder.resolve())
@@ -58,23 +60,22 @@ def run(
     use_embedded(layout.prefect_home)
     with contextlib.ExitStack() as stack:
         alarm = stack.enter_context(webhook_alarm(layout, config)) if watch and config.label_studio.webhook else None
-        while True:
-            try:
-                finished = _advance_all(context, console)
-                if alarm is not None:
-                    listen_to_label_studio(layout, config, tool)
-                    listen_to_label_studio(layout, config, reviews)
-            except ToolUnavailable as error:
-                if not watch:
-                    raise
-                console.print(f"[yellow]{error}[/] Trying again in {every:g} s.")
-                finished = False
-            if finished or not watch:
-                return
-            if alarm is None:
-                time.sleep(every)
-            else:
-                alarm.wait(every)
+
+        def look() -> bool:
+            # a Label Studio of ours that was started again may have another address
+            tool = label_studio_tool(layout, config)
+            reviews = label_studio_tool(layout, config, review=True)
+            finished = _advance_all(replace(context, tool=tool, reviews=reviews), console)
+            if alarm is not None:
+                listen_to_label_studio(layout, config, tool)
+                listen_to_label_studio(layout, config, reviews)
+            return finished
+
+        if watch:
+            wait = time.sleep if alarm is None else alarm.wait
+            keep_looking(look, wait, every, lambda text: console.print(text, style="yellow", markup=False))
+        else:
+            look()
 
 
 def _advance_all(context: Context, console: object) -> bool:

@@ -14,7 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from flows import artifacts, machine
 from flows.budgets import turns
 from flows.context import Context, ShowProgress, open_context, silent
-from flows.machine import Step
+from flows.steps import Step
 from flows.tools import label_studio_tool
 from workspace.errors import ToolUnavailable, UserError
 from workspace.facts import Lease

@@ -18,6 +18,7 @@ from flows.rounds import IMPORTED_MODEL, asked_in, shown_model
 from flows.superpixel_files import superpixel_file, superpixel_ids
 from quality.agreement import disagreement
 from selection.clicks import correcting_clicks, drawing_clicks, frame_clicks
+from workspace.click_sequence import to_rows
 from workspace.errors import UserError
 from workspace.facts import Lease, NewEvent
 from workspace.files import fingerprint, read_mask, write_image, write_json
@@ -219,8 +220,11 @@ def _store(context: Context, video: Video, round_number: int, sample: Sample, an
         "finished_at": answer.finished_at,
         "effort": None if answer.effort is None else asdict(answer.effort),
     }
-    # an effort that was counted after the answer had been pulled makes a new version of it
+    # an effort that was counted after the answer had been pulled makes a new version of it, and so do clicks
     counted = "" if answer.effort is None else f"/{fingerprint(asdict(answer.effort))[:8]}"
+    if answer.clicked:
+        payload["clicked"] = [to_rows(sequence) for sequence in answer.clicked]
+        counted += f"/{fingerprint(payload['clicked'])[:8]}"
     return NewEvent("label", payload, dedupe=f"label/{answer.key}/{answer.annotation}/{content}{counted}")
 
 

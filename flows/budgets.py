@@ -60,11 +60,13 @@ def turns(context: Context) -> Iterator[tuple[str, bool]]:
     next do so by turn, as long as the budget lasts.
     """
     from flows.machine import has_work
+    from flows.waiting import Waiting
 
+    waiting = Waiting(context)
     limited = is_limited(context.config.budget)
     free = [row for row in context.facts.videos() if not _is_taken(row)]
     for row in free if limited else by_turn(context, free):
-        if not (limited and row.state is State.SELECTING) and has_work(context, row):
+        if not (limited and row.state is State.SELECTING) and has_work(context, row, waiting):
             yield row.video.id, not limited
     if limited:
         selecting = [r for r in context.facts.videos() if r.state is State.SELECTING and not _is_taken(r)]

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Protocol
 
 from connectors.labeling_tool import LabelingTool
+from flows.keeping import facts_of
 from flows.opencv import require_contrib
+from flows.shared_settings import check_shared
 from selection.strategies import strategy
 from workspace.config import Config
+from workspace.errors import UserError
 from workspace.facts import Facts, Lease
 from workspace.layout import Layout
 
@@ -43,7 +46,14 @@ def open_context(
     layout = Layout(root.resolve())
     config = layout.config()
     strategy(config.selection.strategy)  # a misspelled name is told now, not after hours
-    return Context(layout, config, Facts.of(layout), tool, show, reviews=reviews)
+    facts = facts_of(layout)
+    try:
+        if config.workspace.remote is not None:
+            check_shared(layout, facts)
+    except UserError:
+        facts.close()
+        raise
+    return Context(layout, config, facts, tool, show, reviews=reviews)
 
 
 def beating(context: Context, lease: Lease, what: str) -> Callable[[float], None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from propagation.side_by_side import in_turn
 from propagation.sources import FrameSource
 from workspace.errors import UserError
-from workspace.files import read_array, read_rgb, write_array
+from workspace.files import array_bytes, read_array, read_rgb, write_array
 from workspace.layout import Layout
 from workspace.video import Video
 
@@ -76,12 +76,13 @@ class FlowFiles:
         write_array(path, flow)
         return flow.astype(np.float32)
 
-    def fill(self, workers: int, beat: Callable[[float], None]) -> None:
+    def fill(self, workers: int, beat: Callable[[float], None], first: Sequence[int] | None = None) -> None:
         """Both directions of every pair of neighbours, `workers` pairs at a time; `beat` gets the fraction done.
 
-        Those that are there already cost a look at the folder.
+        first: of each pair that is wanted its first frame; None: all. Those that are there already cost a look at the
+        folder.
         """
-        pairs = [(index, index + 1) for index in range(len(self._frames) - 1)]
+        pairs = [(index, index + 1) for index in (range(len(self._frames) - 1) if first is None else first)]
         with ThreadPoolExecutor(workers, "flow") as pool:
             try:
                 made = in_turn(self._both_ways, pairs, pool if workers > 1 else None, workers)
@@ -108,7 +109,7 @@ class ScratchFiles:
         self._folder = folder
 
     def put(self, name: str, array: NDArray[np.generic]) -> None:
-        np.save(self._folder / f"{name}.npy", array, allow_pickle=False)
+        (self._folder / f"{name}.npy").write_bytes(array_bytes(array))
 
     def get(self, name: str) -> NDArray[np.generic]:
         return read_array(self._folder / f"{name}.npy")

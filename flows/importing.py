@@ -52,7 +52,7 @@ def import_labels(
     """
     masks, known, empty = _checked(config, video, source, first, without, lambda part: beat(part / 2))
     folder = layout.video(video.id)
-    new = 0
+    events: list[NewEvent] = []
     with _held(facts, config, video) as lease:
         before = {
             label.sample.frame: label.file
@@ -76,8 +76,9 @@ def import_labels(
                     "changed_regions": None,
                     "finished_at": None,
                 }
-                new += facts.append(video.id, BEFORE_ALL, NewEvent("label", payload))
+                events.append(NewEvent("label", payload, round=BEFORE_ALL))
             beat(0.5 + done / len(known) / 2)
+        new = lease.record(events)
     return Imported(tuple(sorted(known.values())), new, empty)
 
 
@@ -116,7 +117,7 @@ def import_predictions(
         new = imported_model(facts, video.id) != model
         if new:
             payload = {"model": model, "frames": sorted(known.values()), "from": source.name}
-            facts.append(video.id, BEFORE_ALL, NewEvent("imported", payload))
+            lease.record([NewEvent("imported", payload, round=BEFORE_ALL)])
     return Imported(tuple(sorted(known.values())), len(known) if new else 0, empty)
 
 

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import time
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from flows.chunks_of_a_video import (
+    VideoWork,
+    fill_flow,
+    fit_labels,
+    flow_of,
+    mask_file,
+    probabilities_file,
+    propagate_to,
+)
 from flows.context import Context, beating
-from flows.flow_method import flow_method
-from flows.frame_files import FlowFiles, FrameFiles, ScratchFiles
-from flows.labels import LabelSet, by_majority, labels_from_events
+from flows.executors import Executor, chunks, executor_of
+from flows.frame_files import FlowFiles, FrameFiles
+from flows.labels import by_majority, labels_from_events
 from flows.people import estimate_people, uses_reliability
 from flows.rounds import stop_reason
 from propagation.devices import use_threads
 from propagation.estimate import estimated_miou, expected_errors
-from propagation.fit import fit as fit_segmenter
 from propagation.model import error_ratio
-from propagation.out_of_memory import too_little_memory_is_told
-from propagation.propagate import FramePrediction
-from propagation.propagate import propagate as propagate_labels
-from propagation.side_by_side import workers_for
 from selection.clicks import frame_clicks
 from workspace.facts import Lease, NewEvent
-from workspace.files import fingerprint, read_mask, write_array, write_bytes, write_image
+from workspace.files import fingerprint, read_arrays, read_mask, read_undamaged, write_array, write_bytes
 from workspace.layout import Layout
 from workspace.states import State
 from workspace.video import Video
@@ -40,7 +44,8 @@ def fit(context: Context, lease: Lease) -> bool:
     """Fine-tune on all labels. The model's file is named after everything that goes in: present means done."""
     began = time.monotonic()
     video = context.facts.video(lease.video).video
-    labels = _labels(context, video)
+    it = _work(context, video)
+    labels = it.label_set
     before = context.facts.last_event(video.id, "fitted")
     previous = str(before.payload["model"]) if before is not None else ""
     model = fingerprint(
@@ -55,23 +60,11 @@ def fit(context: Context, lease: Lease) -> bool:
     )
     path = context.layout.model(video.id, model)
     if not path.exists():
-        use_threads(context.config.propagation.threads)
-        frames = FrameFiles(context.layout, video)
-        flow = flow_files(context, video, frames)
-        one = context.config.propagation.flow != "dis"  # a network's pair takes the whole device
-        workers = 1 if one else workers_for(video.height, video.width, torch.get_num_threads())
-        flow.fill(workers, beating(context, lease, "optical flow"))
-        with too_little_memory_is_told(context.config.propagation.device):
-            data = fit_segmenter(
-                frames,
-                labels,
-                flow,
-                len(context.config.project.classes),
-                context.config.segmenter,
-                context.config.propagation,
-                _previous_model(context.layout, video.id, previous),
-                beating(context, lease, "fitting"),
-            )
+        with _executor(context) as executor:
+            pairs = chunks(range(video.frames - 1), executor.size)
+            list(executor.run(partial(fill_flow, it), pairs, beating(context, lease, "optical flow")))
+            earlier = _previous_model(context.layout, video.id, previous)
+            (data,) = executor.run(partial(fit_labels, it), [earlier], beating(context, lease, "fitting"))
         write_bytes(path, data)
     seconds = round(time.monotonic() - began, 3)
     lease.commit(
@@ -89,31 +82,7 @@ def propagate(context: Context, lease: Lease) -> bool:
     fitted = context.facts.last_event(video.id, "fitted")
     assert fitted is not None, "propagating follows fitting"
     model = str(fitted.payload["model"])
-    masks = context.layout.masks(video.id, model)
-    probabilities = context.layout.probabilities(video.id, model)
-    missing = [
-        i for i in range(video.frames) if not _mask_file(masks, i).exists() or not _npz(probabilities, i).exists()
-    ]
-    if missing:
-        use_threads(context.config.propagation.threads)
-        frames = FrameFiles(context.layout, video)
-        scratch = ScratchFiles(context.layout.video(video.id) / "scratch" / model)
-        beat = beating(context, lease, "propagating")
-        predictions = propagate_labels(
-            frames,
-            _labels(context, video),
-            flow_files(context, video, frames),
-            len(context.config.project.classes),
-            context.config.segmenter,
-            context.config.propagation,
-            context.layout.model(video.id, model).read_bytes(),
-            scratch,
-            missing,
-            beat,
-        )
-        with too_little_memory_is_told(context.config.propagation.device):
-            for prediction in predictions:
-                _save(prediction, masks, probabilities)
+    complete(context, lease, video, model)
     lease.check()
     _tidy(context.layout.video(video.id), model)
     estimated = _estimated_miou(context, video, model)
@@ -129,16 +98,35 @@ def propagate(context: Context, lease: Lease) -> bool:
     return True
 
 
+def complete(context: Context, lease: Lease, video: Video, model: str, before: int | None = None) -> None:
+    """Make what is missing of the masks and probabilities of a model.
+
+    before: number of the event from which on labels are not to be used: they came after the others were made
+    """
+    masks, probabilities = context.layout.masks(video.id, model), context.layout.probabilities(video.id, model)
+    missing = [
+        index
+        for index in range(video.frames)
+        if not (mask_file(masks, index).exists() and probabilities_file(probabilities, index).exists())
+    ]
+    if not missing:
+        return
+    it = _work(context, video, before)
+    with _executor(context) as executor:
+        parts = chunks(missing, executor.size)
+        list(executor.run(partial(propagate_to, it, model), parts, beating(context, lease, "propagating")))
+
+
 def _estimated_miou(context: Context, video: Video, model: str) -> float:
     """From what the propagation of every frame left beside its probabilities; leaves each frame's expected errors."""
     folder = context.layout.probabilities(video.id, model)
-    ratio = error_ratio(context.layout.model(video.id, model).read_bytes())
+    ratio = error_ratio(read_undamaged(context.layout.model(video.id, model)))
     total = np.zeros((len(context.config.project.classes),) * 2)
     errors = np.zeros(video.frames, np.float32)
     for index in range(video.frames):
-        with np.load(_npz(folder, index), allow_pickle=False) as file:
-            total += file["confusion"]
-            errors[index] = expected_errors(file["confusion"], ratio)
+        confusion = read_arrays(probabilities_file(folder, index))["confusion"]
+        total += confusion
+        errors[index] = expected_errors(confusion, ratio)
     write_array(context.layout.frame_errors(video.id, model), errors)  # outlives the probabilities
     return estimated_miou(total, ratio)
 
@@ -147,7 +135,7 @@ def _drawing_every_frame(context: Context, video: Video, model: str) -> int:
     """Modelled clicks of drawing the masks of all frames from nothing, from at most so many of them evenly spaced."""
     classes, folder = len(context.config.project.classes), context.layout.masks(video.id, model)
     some = np.unique(np.linspace(0, video.frames - 1, min(video.frames, _FRAMES_PRICED)).round().astype(int))
-    clicks = [frame_clicks(read_mask(_mask_file(folder, index)), classes) for index in some]
+    clicks = [frame_clicks(read_mask(mask_file(folder, index)), classes) for index in some]
     return round(float(np.mean(clicks)) * video.frames)
 
 
@@ -158,45 +146,32 @@ def read_probabilities(
 
     As the propagation left them for the next selection.
     """
-    with np.load(_npz(layout.probabilities(video, model), frame), allow_pickle=False) as file:
-        return np.asarray(file["probabilities"]), np.asarray(file["doubt"])
+    file = read_arrays(probabilities_file(layout.probabilities(video, model), frame))
+    return file["probabilities"], file["doubt"]
 
 
-def _labels(context: Context, video: Video) -> LabelSet:
+def _work(context: Context, video: Video, before: int | None = None) -> VideoWork:
+    """With all labels so far; before: only those noted before the event of this number."""
     folder, rules = context.layout.video(video.id), context.config
-    labels = labels_from_events(context.facts.events(video.id, "label"))
+    events = context.facts.events(video.id, "label")
+    labels = labels_from_events(event for event in events if before is None or event.id < before)
     people = estimate_people(folder, labels, len(rules.project.classes)) if uses_reliability(rules.labeling) else None
-    return LabelSet(folder, labels, by_majority if people is None else people.consolidate)
+    return VideoWork(context.layout, rules, video, labels, by_majority if people is None else people.consolidate)
+
+
+def _executor(context: Context) -> AbstractContextManager[Executor]:
+    threads = context.config.propagation.threads
+    use_threads(threads)
+    return executor_of(context.config.executor, threads)
 
 
 def flow_files(context: Context, video: Video, frames: FrameFiles) -> FlowFiles:
-    folder, compute = flow_method(context.config.propagation)
-    return FlowFiles(context.layout.flow(video.id) / folder, frames, compute)
+    return flow_of(context.layout, context.config, video, frames)
 
 
 def _previous_model(layout: Layout, video: str, model: str) -> bytes | None:
     path = layout.model(video, model) if model else None
-    return path.read_bytes() if path is not None and path.exists() else None
-
-
-def _save(prediction: FramePrediction, masks: Path, probabilities: Path) -> None:
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        probabilities=prediction.probabilities,
-        doubt=prediction.doubt,
-        confusion=prediction.confusion,
-    )
-    write_bytes(_npz(probabilities, prediction.index), buffer.getvalue())
-    write_image(_mask_file(masks, prediction.index), prediction.mask)
-
-
-def _mask_file(folder: Path, index: int) -> Path:
-    return folder / f"{index:06d}.png"
-
-
-def _npz(folder: Path, index: int) -> Path:
-    return folder / f"{index:06d}.npz"
+    return read_undamaged(path) if path is not None and path.exists() else None
 
 
 def _tidy(folder: Path, model: str) -> None:

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
+from pathlib import Path
 
-from flows import asking, choosing, learning, review_tasks
+from flows import asking, review_tasks
 from flows.budgets import is_limited, may_ask
 from flows.context import Context
-from flows.rounds import asked_in, stop_reason
+from flows.healing import heal
+from flows.rounds import stop_reason
+from flows.steps import STEPS, Step
+from flows.waiting import Waiting, answers_of
+from workspace.damage import DamagedFile
 from workspace.errors import LeaseLost, ToolUnavailable, UserError
 from workspace.facts import Lease, VideoState
-from workspace.sample import question_key
 from workspace.states import State
 
-Step = Callable[[Context, Lease], bool]
-"""Does what its state stands for and commits the next state; False if nothing can be done until people answer."""
-
 RunStep = Callable[[State, Step, Context, Lease], bool]
-
-STEPS: Mapping[State, Step] = {
-    State.READY: choosing.begin,
-    State.SELECTING: choosing.select,
-    State.PUSHING: asking.push,
-    State.WAITING: asking.wait,
-    State.PULLING: asking.pull,
-    State.REVIEWING: review_tasks.review,
-    State.FITTING: learning.fit,
-    State.PROPAGATING: learning.propagate,
-    State.DONE: choosing.reopen,
-}
-
 
 _SPEAKING = {State.PUSHING, State.WAITING, State.PULLING, State.REVIEWING}
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -59,10 +47,11 @@ def advance(context: Context, video: str, run: RunStep = plain) -> Outcome:
     lease = context.facts.claim(video, context.config.lease.seconds)
     if lease is None:
         return _not_ours(context, video)
+    healed: set[Path] = set()
     try:
         while True:
             state = lease.state
-            if not _moved(context, lease, run):
+            if not _moved(context, lease, run, healed):
                 break
             if state is State.SELECTING and is_limited(context.config.budget):
                 context = replace(context, may_select=False)  # one round, then it is another video's turn
@@ -73,7 +62,8 @@ def advance(context: Context, video: str, run: RunStep = plain) -> Outcome:
         lease.release()
 
 
-def _moved(context: Context, lease: Lease, run: RunStep) -> bool:
+def _moved(context: Context, lease: Lease, run: RunStep, healed: set[Path]) -> bool:
+    """Whether the state has changed. healed: files made again so far, each once: then it is the disk's last word."""
     state = lease.state
     try:
         return run(state, STEPS[state], context, lease)
@@ -82,9 +72,24 @@ def _moved(context: Context, lease: Lease, run: RunStep) -> bool:
     except Exception as error:
         # whoever took over also cleans up: what we stumble over then is no error of its own
         lease.check()
+        if isinstance(error, DamagedFile) and _healed(context, lease, error.path, healed):
+            return _moved(context, lease, run, healed)
         if _is_of_the_video(error, state):
             lease.fail(_one_line(error))
         raise
+
+
+def _healed(context: Context, lease: Lease, path: Path, before: set[Path]) -> bool:
+    """Whether the file is made again, each once; what it is made of may be damaged as well, and comes first then."""
+    if path in before:
+        return False
+    before.add(path)
+    while True:
+        try:
+            return heal(context, lease, path)
+        except DamagedFile as other:
+            if not _healed(context, lease, other.path, before):
+                return False
 
 
 def _not_ours(context: Context, video: str) -> Outcome:
@@ -103,8 +108,11 @@ def _one_line(error: Exception) -> str:
     return (text if isinstance(error, UserError) else f"{type(error).__name__}: {text}")[:500]
 
 
-def has_work(context: Context, row: VideoState) -> bool:
-    """Whether `advance` would do anything now, found out without taking the lease."""
+def has_work(context: Context, row: VideoState, waiting: Waiting | None = None) -> bool:
+    """Whether `advance` would do anything now, found out without taking the lease.
+
+    waiting: what is known of many videos at once; None: the tool is asked about this one
+    """
     if row.hold is not None:
         return False
     if row.state is State.DONE:
@@ -115,7 +123,5 @@ def has_work(context: Context, row: VideoState) -> bool:
         return review_tasks.has_news(context, row.video.id, row.round)
     if row.state is not State.WAITING:
         return True
-    samples = {question_key(row.video.id, row.round, s): s for s in asked_in(context.facts, row.video.id, row.round)}
-    progress = context.tool.progress(list(samples))
-    answered = {key: samples[key] for key in progress.answered}
-    return not progress.open or bool(asking.to_be_judged(context, row.video.id, row.round, answered))
+    answers = answers_of(context, row) if waiting is None else waiting.of(row)
+    return not answers.open or bool(asking.to_be_judged(context, row.video.id, row.round, answers.answered))

@@ -19,17 +19,24 @@ _FACTOR_LIMITS = 0.25, 4.0  # a round of few samples may be off by chance
 @dataclass(frozen=True, slots=True)
 class Prices:
     """frame: modelled clicks of drawing a whole frame, on average over those that were answered; None: none was
-    patch: modelled clicks of drawing the patches that were answered, over those expected when they were chosen; 1 if
+    patch: modelled clicks of drawing the patches that were answered, over those expected when they were chosen; None:
     none was"""
 
     frame: float | None = None
-    patch: float = 1.0
+    patch: float | None = None
 
-    def factor(self, name: str, expected: float) -> float:
-        """What expected clicks of samples of a granularity are to be multiplied by; `expected`: of one, on average."""
+    def factor(self, name: str, of_frames: float | None) -> float:
+        """What expected clicks of samples of a granularity are to be multiplied by.
+
+        of_frames: expected clicks of a whole frame, on average; None if none is left. Until patches were answered they
+        are corrected as frames are: both are judged by the same predicted outlines, and compared with one another.
+        """
+        frame = self.frame / of_frames if self.frame and of_frames else 1.0
         if name == FRAME:
-            return self.frame / expected if self.frame and expected else 1.0
-        return self.patch if patch_shape(name) is not None else 1.0
+            return frame
+        if patch_shape(name) is None:
+            return 1.0
+        return frame if self.patch is None else self.patch
 
 
 def prices(facts: Facts, video: str) -> Prices:
@@ -49,7 +56,7 @@ def prices(facts: Facts, video: str) -> Prices:
         elif event.round in expected_each:
             paid += clicks
             expected += expected_each[event.round]
-    ratio = float(np.clip(paid / expected, *_FACTOR_LIMITS)) if expected else 1.0
+    ratio = float(np.clip(paid / expected, *_FACTOR_LIMITS)) if expected else None
     return Prices(float(np.mean(frames)) if frames else None, ratio)
 
 
@@ -57,10 +64,9 @@ def repriced(
     offers: Mapping[str, Sequence[ScoredFrame]], known: Prices
 ) -> tuple[dict[str, list[ScoredFrame]], dict[str, float]]:
     """The offers of each granularity with their costs corrected, and the factor of each."""
-    factors: dict[str, float] = {}
-    for name, frames in offers.items():
-        costs = [scored.scores.cost for scored in frames if len(scored.scores.cost)]
-        factors[name] = known.factor(name, float(np.concatenate(costs).mean()) if costs else 0.0)
+    costs = [scored.scores.cost for scored in offers.get(FRAME, ()) if len(scored.scores.cost)]
+    of_frames = float(np.concatenate(costs).mean()) if costs else None
+    factors = {name: known.factor(name, of_frames) for name in offers}
     return {
         name: [
             replace(scored, scores=replace(scored.scores, cost=scored.scores.cost * np.float32(factors[name])))

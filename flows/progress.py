@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flows.labels import is_imported, latest_versions
-from flows.review_tasks import open_reviews
-from flows.rounds import asked_in, estimated_miou_of
+from flows.rounds import asked_in
 from workspace.facts import Facts, VideoState
 from workspace.sample import question_key
 from workspace.states import FREES, Hold, State
@@ -52,12 +51,13 @@ def project_rows(facts: Facts, rounds: int) -> list[tuple[object, ...]]:
     """One row per video: id, frames, state, round of rounds, samples asked, answered, skipped, withdrawn, clicks, and
     the estimated mIoU or None."""
     rows: list[tuple[object, ...]] = []
-    tallies = facts.tallies()
+    tallies, propagated = facts.tallies(), facts.newest("propagated")
     for row in facts.videos():
         tally = tallies.get(row.video.id, Tally())
         where = row.video.id, row.video.frames, place_of(row), f"{row.round}/{rounds}"
         sums = tally.asked, tally.labeled, tally.skipped, tally.withdrawn, tally.clicks
-        rows.append((*where, *sums, estimated_miou_of(facts, row.video.id)))
+        newest = propagated.get(row.video.id)
+        rows.append((*where, *sums, None if newest is None else newest.payload.get("estimated_miou")))
     return rows
 
 
@@ -76,6 +76,8 @@ def held_because(facts: Facts, row: VideoState) -> str:
 
 def waiting_for(context: Context, row: VideoState) -> str:
     """One line: what the video waits for and where to click."""
+    from flows.review_tasks import open_reviews
+
     if row.hold is not None:
         return held_because(context.facts, row)
     if row.state is State.DONE:

@@ -11,10 +11,7 @@ import numpy as np
 
 from connectors.labeling_tool import Answer, LabelingTool, Question
 from flows.context import Context, beating
-from flows.flow_method import flow_method
-from flows.frame_files import FlowFiles, FrameFiles
 from flows.labels import LabelSet, label_payload, labels_from_events
-from flows.reviewing import video_to_review
 from flows.superpixel_files import superpixel_ids
 from selection.clicks import correcting_clicks, frame_clicks
 from workspace.errors import UserError
@@ -74,6 +71,11 @@ def has_news(context: Context, video: str, round_number: int) -> bool:
 
 def suspicious(context: Context, lease: Lease) -> list[tuple[int, str]]:
     """Frame and reason of the labels to look at again, the worst first: with a reason, and not looked at since."""
+    # with torch; whoever only asks and waits does without
+    from flows.flow_method import flow_method
+    from flows.frame_files import FlowFiles, FrameFiles
+    from flows.reviewing import video_to_review
+
     video = context.facts.video(lease.video).video
     folder, compute = flow_method(context.config.propagation)
     flow = FlowFiles(context.layout.flow(video.id) / folder, FrameFiles(context.layout, video), compute)

@@ -3,7 +3,7 @@ order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -11,24 +11,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flows.frame_files import FrameFiles
-from flows.labels import LabelSet, labels_from_events
+from flows.labels import LabelSet, labels_from_events, latest_versions
 from propagation.held_out import opinions, witnesses
 from propagation.sources import FlowSource, FrameSource
+from quality.care_model import SHIPPED
 from quality.review_order import ReviewOrder, review_order
 from quality.scores import confusion, miou
-from quality.suspicion import Regions, Sign, contradiction, disbelief, doubts, regions_of, shift
+from quality.suspicion import (
+    Contradictions,
+    Regions,
+    Sign,
+    contradictions,
+    disbelief,
+    doubts,
+    regions_of,
+    shift,
+    unusual,
+)
+from workspace.click_sequence import from_rows
 from workspace.config import PropagationConfig, SegmenterConfig
-from workspace.facts import Facts
+from workspace.facts import Event, Facts
 from workspace.files import read_mask
 from workspace.label import Label
 from workspace.layout import Layout
 from workspace.mask import UNKNOWN, MaskArray
+from workspace.sample import Sample
 from workspace.video import Video
 
 Beat = Callable[[float], None]
 
-CONTRADICTION, SHIFT, DOUBT, ANNOTATORS = "contradiction", "shift", "doubt", "annotators"
-MOST = {SHIFT: 4.0, DOUBT: 4.0}  # deviations: a contour beside its place, or a model alone, is not the worst
+CONTRADICTION, SHIFT, DOUBT, ANNOTATORS, CLICKS = "contradiction", "shift", "doubt", "annotators", "clicks"
+# deviations: a contour beside its place, a model alone, or how somebody clicked, is not the worst
+MOST = {SHIFT: 4.0, DOUBT: 4.0, CLICKS: 3.0}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +61,8 @@ class ToReview:
         kind = self.found.strongest[position]
         if kind == ANNOTATORS:
             return "the annotators disagree"
+        if kind == CLICKS:
+            return "clicked as hasty work is"
         if not kind:
             return "nothing unusual"
         sign = self.signs[kind][position]
@@ -69,23 +85,26 @@ def to_review(
     settings: PropagationConfig,
     disagreement: Mapping[int, float],
     beat: Beat,
+    clicked: Mapping[int, float] | None = None,
 ) -> ToReview:
     """Order the labels of one video.
 
     frames, labels, flow, classes, segmenter, settings: as for `propagation.fit.fit`; no segmenter: flow alone
     disagreement: per frame that several people labeled, how much they disagree, 0 to 1
+    clicked: per frame that was clicked with help, the overlap that its worst mask probably has, 0 to 1
     """
     height, width = frames[0].shape[:2]
     indices = sorted(labels)
     signs: dict[str, tuple[Sign, ...]] = {}
-    by_flow: list[tuple[Sign, Sign]] = []
+    contradicted: list[Contradictions] = []
+    shifted: list[Sign] = []
     end = 0.4 if segmenter is not None else 1.0
     for one in witnesses(labels, flow, (height, width), lambda part: beat(end * part)):
         label = labels[one.frame]
         told, regions = one.read(labels.__getitem__), regions_of(label)
-        by_flow.append((contradiction(label, told, regions), shift(label, told, regions)))
-    for number, kind in enumerate((CONTRADICTION, SHIFT)):
-        signs[kind] = tuple(pair[number] for pair in by_flow)
+        contradicted.append(contradictions(label, told, regions))
+        shifted.append(shift(label, told, regions))
+    signs[CONTRADICTION], signs[SHIFT] = tuple(unusual(contradicted)), tuple(shifted)
     if segmenter is not None:
         believed: dict[int, tuple[NDArray[np.float64], Regions]] = {}
         for said in opinions(frames, labels, classes, segmenter, settings, lambda part: beat(end + (1 - end) * part)):
@@ -97,6 +116,8 @@ def to_review(
     if disagreement:
         # in tenths: one is little
         scores[ANNOTATORS] = np.array([10 * disagreement.get(index, np.nan) for index in indices])
+    if clicked:
+        scores[CLICKS] = np.array([10 * (1 - clicked.get(index, np.nan)) for index in indices])
     return ToReview(np.array(indices, np.int64), review_order(scores, MOST), signs)
 
 
@@ -116,7 +137,20 @@ def video_to_review(
     if len(labels) < 2:
         return None
     apart = disagreements(layout, video, every, classes)
-    return to_review(FrameFiles(layout, video, keep=8), labels, flow, classes, segmenter, settings, apart, beat)
+    clicked = expected_overlaps(facts.events(video.id, "label"))
+    frames = FrameFiles(layout, video, keep=8)
+    return to_review(frames, labels, flow, classes, segmenter, settings, apart, beat, clicked)
+
+
+def expected_overlaps(events: Iterable[Event]) -> dict[int, float]:
+    """Per frame of which a mask was clicked with help: the overlap with the truth that the worst probably has, by how
+    it was clicked. Of an annotation that was corrected the last version counts."""
+    worst: dict[int, float] = {}
+    for event in latest_versions(events):
+        for rows in event.payload.get("clicked") or ():
+            frame = Sample.parse(event.payload["sample"]).frame
+            worst[frame] = min(worst.get(frame, 1.0), SHIPPED.predict(from_rows(rows)))
+    return worst
 
 
 def disagreements(layout: Layout, video: Video, labels: list[Label], classes: int) -> dict[int, float]:

@@ -17,6 +17,7 @@ from flows.adding import add_video
 from flows.context import Context, ShowProgress, silent
 from flows.progress import round_rows
 from flows.rounds import newest_model
+from flows.steps import Step
 from quality.scores import confusion, miou
 from selection.clicks import frame_clicks
 from workspace.config import Config
@@ -78,7 +79,7 @@ def simulate(
     full = sum(frame_clicks(folder.truth(index), classes) for index in range(folder.n_masks))
     curve: list[RoundScore] = []
 
-    def run(state: State, step: machine.Step, context: Context, lease: Lease) -> bool:
+    def run(state: State, step: Step, context: Context, lease: Lease) -> bool:
         number = lease.round
         done = step(context, lease)
         if state is State.PROPAGATING:

@@ -11,7 +11,7 @@ from connectors.label_studio.server import running_server
 from connectors.label_studio.tool import LabelStudioTool
 from connectors.label_studio.webhook import Alarm, register, stored_secret
 from workspace.config import Config
-from workspace.errors import UserError
+from workspace.errors import ToolUnavailable, UserError
 from workspace.layout import Layout
 from workspace.redaction import keep_secret
 
@@ -20,7 +20,10 @@ TOKEN_VARIABLE = "LABEL_STUDIO_API_KEY"  # noqa: S105 - a name, not a token
 
 
 def label_studio_address(layout: Layout, config: Config) -> tuple[str, str]:
-    """Address and token: from the settings and `LABEL_STUDIO_API_KEY` or the key file, else from `fewclicks serve`."""
+    """Address and token: from the settings and `LABEL_STUDIO_API_KEY` or the key file, else from `fewclicks serve`.
+
+    ToolUnavailable while that one does not run; UserError where only a token is missing.
+    """
     token = keep_secret(os.environ.get(TOKEN_VARIABLE, "").strip())
     if not token and config.label_studio.api_key_file is not None:
         token = _read_secret(layout.root / config.label_studio.api_key_file)
@@ -29,14 +32,19 @@ def label_studio_address(layout: Layout, config: Config) -> tuple[str, str]:
     server = running_server(layout.root)
     if server is not None and config.label_studio.url is None:
         return server.url, token or server.token
-    raise UserError(
-        f"No Label Studio {'token is set' if config.label_studio.url else 'is running'} for this project.",
-        f"Start one with `fewclicks serve {layout.root}`, or set label_studio.url and {TOKEN_VARIABLE}.",
-    )
+    hint = f"Start one with `fewclicks serve {layout.root}`, or set label_studio.url and {TOKEN_VARIABLE}."
+    if config.label_studio.url is not None:
+        raise UserError("No Label Studio token is set for this project.", hint)
+    raise ToolUnavailable("No Label Studio is running for this project.", hint)
 
 
 def label_studio_tool(layout: Layout, config: Config, review: bool = False) -> LabelStudioTool:
     """The tool that asks for labels, or with `review` the one in which they are looked at again."""
+    if config.workspace.remote is not None and config.label_studio.storage is None:
+        raise UserError(
+            "workspace.remote is set and label_studio.storage is not: people would see only pictures of one machine.",
+            "Set label_studio.storage, for example s3://bucket/pictures (docs/label-studio.md).",
+        )
     url, token = label_studio_address(layout, config)
     server = running_server(layout.root)
     root = config.label_studio.files_root
@@ -52,6 +60,7 @@ def label_studio_tool(layout: Layout, config: Config, review: bool = False) -> L
         tile_patches=config.label_studio.tile_patches,
         people_url=None if server is None or server.url != url else server.people_url,
         effort_file=layout.effort_file,
+        click_file=layout.click_file,
         storage=config.label_studio.storage,
         review=review,
         assist=assist_address(layout, config),

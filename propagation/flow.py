@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from threading import local
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 _SMALLEST_SIDE = 16  # DIS matches 8x8 patches on a pyramid: it refuses images smaller than about two of them
 _WORST_LOG_AGREEMENT = -4.0
+_of_thread = local()
 
 
 def dis_flow(source: NDArray[np.uint8], target: NDArray[np.uint8], max_side: int) -> NDArray[np.float32]:
@@ -59,12 +62,19 @@ def target_position(flow: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDA
 
 
 def _dis() -> cv2.DISOpticalFlow:
-    """Down to the finest scale, which thin things need; that is paid for with fewer iterations and no wider patches."""
+    """This thread's; a new one for each pair would take a third longer, most of it for memory.
+
+    Down to the finest scale, which thin things need; that is paid for with fewer iterations and no wider patches.
+    """
+    made: cv2.DISOpticalFlow | None = getattr(_of_thread, "dis", None)
+    if made is not None:
+        return made
     dis: cv2.DISOpticalFlow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     dis.setFinestScale(0)
     dis.setPatchStride(4)
     dis.setGradientDescentIterations(8)
     dis.setVariationalRefinementIterations(1)
+    _of_thread.dis = dis
     return dis
 
 

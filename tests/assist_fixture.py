@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from assist.training.train import train
+from assist.examples import examples_of
+from assist.training.train import Effort, Material, train
 
 
 def write_footage(folder: Path, pictures: int = 4) -> Path:
@@ -36,5 +37,9 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory, footage: Path) -> Path:
     folder = tmp_path_factory.mktemp("model") / "tiny"
-    train([footage], folder, "compact", None, images=12, minutes=5, seed=0, say=lambda text: None)
+    train(material(footage), folder, "compact", None, Effort(12, 5.0), lambda text: None)
     return folder
+
+
+def material(*sources: Path) -> Material:
+    return Material(tuple(e for s in sources for e in examples_of(s)), (), tuple(map(str, sources)), "")

@@ -8,7 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.label_studio_fixture", "tests.assist_fixture", "tests.postgres_fixture"]
+pytest_plugins = ["tests.label_studio_fixture", "tests.assist_fixture", "tests.postgres_fixture", "tests.s3_fixture"]
 
 # on a busy machine any example may take long
 settings.register_profile("fewclicks", deadline=None)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,9 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from workspace.errors import UserError
 from workspace.mask import MAX_CLASSES
+from workspace.redaction import keep_secret
 
 PositiveInt = Annotated[int, Field(gt=0)]
 _BUCKET = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?$"
+_REMOTE = r"^[a-z][a-z0-9+-]{1,20}://[^\s:?#]+$"  # no password can be in it: credentials come from the environment
 _GRANULARITY = r"^(frame|superpixel|mixed|patch:[1-9]\d{0,4}(x[1-9]\d{0,4})?)$"
 
 
@@ -171,6 +174,7 @@ class AssistConfig(Section):
     url: Annotated[str, Field(pattern=r"^http://[A-Za-z0-9.-]+:[0-9]{1,5}$")] | None = None  # null: no help
     backend: str = "classic"
     model: str | None = None  # a folder made by `fewclicks assist train`, for clicks and boxes
+    weights: str | None = None  # of the backend sam: a folder or a name on the Hugging Face hub; null: SAM 2.1 tiny
 
 
 class DashboardConfig(Section):
@@ -182,6 +186,32 @@ class DashboardConfig(Section):
 class FactsConfig(Section):
     database: str | None = None  # postgresql://user@host/name, without a password; null: SQLite in the workspace
     schema_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,50}$")] | None = None  # null: from project.name
+
+
+class ExecutorConfig(Section):
+    """Where the heavy work inside one video is done; the masks do not depend on it."""
+
+    name: Literal["local", "ray"] = "local"
+    actors: Annotated[int, Field(ge=1, le=64)] = 2
+    gpus_per_actor: Annotated[float, Field(ge=0, le=8)] = 0.0
+
+
+class WorkspaceConfig(Section):
+    remote: Annotated[str, Field(pattern=_REMOTE)] | None = None  # null: files lie in the project's folder only
+
+    @field_validator("remote", mode="before")
+    @classmethod
+    def _a_password_is_not_shown(cls, value: Any) -> Any:
+        for secret in re.findall(r"://[^/]*:([^/@]+)@", value) if isinstance(value, str) else ():
+            keep_secret(secret)  # the error that refuses it shows the value
+        return value
+
+    @field_validator("remote")
+    @classmethod
+    def _buckets_have_legal_names(cls, value: str | None) -> str | None:
+        if value is not None and value.startswith("s3://") and not re.fullmatch(_BUCKET, value):
+            raise ValueError("an S3 address is s3://bucket or s3://bucket/prefix")
+        return value
 
 
 class LeaseConfig(Section):
@@ -203,7 +233,15 @@ class Config(Section):
     assist: AssistConfig = AssistConfig()
     dashboard: DashboardConfig = DashboardConfig()
     facts: FactsConfig = FactsConfig()
+    executor: ExecutorConfig = ExecutorConfig()
+    workspace: WorkspaceConfig = WorkspaceConfig()
     lease: LeaseConfig = LeaseConfig()
+
+    @model_validator(mode="after")
+    def _files_and_facts_are_shared_together(self) -> Self:
+        if self.workspace.remote is not None and self.facts.database is None:
+            raise ValueError("workspace.remote needs facts.database: who shares files shares facts")
+        return self
 
 
 def parse_config(values: Any, source: str) -> Config:

@@ -63,9 +63,12 @@ def is_postgres(connection: Connection | Engine) -> bool:
     return connection.dialect.name == "postgresql"
 
 
-def make_schema(engine: Engine, schema: str) -> None:
+def make_schema(engine: Engine, schema: str, make: bool = True) -> None:
+    """UserError without `make`, if there is none."""
     with engine.begin() as connection:
         there = connection.execute(text("SELECT 1 FROM pg_namespace WHERE nspname = :s"), {"s": schema}).first()
+        if there is None and not make:
+            raise UserError(f"The database holds no project {schema!r}.", "`fewclicks share DIR` prints its name.")
         if there is None:
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:s))"), {"s": schema})
             connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {schema}"))  # a name, checked above

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import DatabaseError, IntegrityError
@@ -21,6 +21,8 @@ from workspace.redaction import redacted
 from workspace.states import FREES, MOST_FAILURES, MOVES, ORDERED, ORDERS, Hold, Order, State
 from workspace.tallies import Tally, Work, count, read_answered, read_rounds, read_tallies, read_work
 from workspace.video import Video
+
+_LONGEST_LEASE_S = 3600.0  # of another configuration, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,30 @@ class VideoState:
     priority: int = 0
 
 
-class Facts:
-    """Everything the workspace knows; safe to open from several processes at once."""
+class Keeping(Protocol):
+    """Has the files of videos on this machine's disk while it works on them, and where others find them afterwards.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    events: the payloads of the video's `kept` facts, oldest first;  beat: called often, raises if the lease is lost
+    """
+
+    def fetch(self, video: Video, events: Iterable[Mapping[str, Any]], beat: Callable[[], None]) -> None:
+        """Called when a lease was taken: every file that the facts speak of is here afterwards."""
+
+    def keep(self, video: Video, beat: Callable[[], None]) -> dict[str, Any] | None:
+        """Called before facts change: every file that is new is safe afterwards. The payload of a `kept` fact."""
+
+
+class Facts:
+    """Everything the workspace knows; safe to open from several processes at once.
+
+    keeping: None where the files lie in the workspace folder only
+    """
+
+    def __init__(self, engine: Engine, keeping: Keeping | None = None, read_only: bool = False) -> None:
+        self._engine, self._keeping, self._read_only = engine, keeping, read_only
 
     @classmethod
-    def open(cls, path: Path) -> Facts:
+    def open(cls, path: Path, keeping: Keeping | None = None) -> Facts:
         """Those in an SQLite file, which is made if there is none."""
         engine = sqlite_engine(path)
         try:
@@ -78,14 +96,16 @@ class Facts:
         except UserError:
             engine.dispose()
             raise
-        return cls(engine)
+        return cls(engine, keeping)
 
     @classmethod
-    def connect(cls, address: str, schema: str) -> Facts:
-        """Those in a schema of a PostgreSQL database, which is made if there is none."""
+    def connect(
+        cls, address: str, schema: str, keeping: Keeping | None = None, read_only: bool = False, make: bool = True
+    ) -> Facts:
+        """Those in a schema of a PostgreSQL database, which is made if there is none; UserError without `make`."""
         engine = postgres_engine(address, schema)
         try:
-            make_schema(engine, schema)
+            make_schema(engine, schema, make)
             migrate(engine)
         except DatabaseError as error:
             engine.dispose()
@@ -94,15 +114,20 @@ class Facts:
         except UserError:
             engine.dispose()
             raise
-        return cls(engine)
+        return cls(engine, keeping, read_only)
 
     @classmethod
-    def of(cls, layout: Layout) -> Facts:
-        """Those of a project, wherever its settings say they lie."""
+    def of(cls, layout: Layout, keeping: Keeping | None = None) -> Facts:
+        """Those of a project, wherever its settings say they lie.
+
+        keeping: whoever takes leases or adds videos passes it if the project has `workspace.remote`
+        """
         config = layout.config()
         if config.facts.database is None:
-            return cls.open(layout.database_file)
-        return cls.connect(config.facts.database, config.facts.schema_name or schema_of(config.project.name))
+            return cls.open(layout.database_file, keeping)
+        schema = config.facts.schema_name or schema_of(config.project.name)
+        unkept = config.workspace.remote is not None and keeping is None
+        return cls.connect(config.facts.database, schema, keeping, read_only=unkept)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -114,7 +139,9 @@ class Facts:
         self.close()
 
     def add_video(self, video: Video) -> bool:
-        """False if a video with this content is already there."""
+        """False if a video with this content is already there. Its frames are in its folder."""
+        assert not self._read_only, "files of the project must be kept"
+        kept = None if self._keeping is None else self._keeping.keep(video, lambda: None)
         try:
             with self._engine.begin() as connection:
                 connection.execute(
@@ -126,6 +153,8 @@ class Facts:
                     {name: getattr(video, name) for name in Video.__slots__} | {"at": time.time()},
                 )
                 _append(connection, video.id, 0, NewEvent("added", {"name": video.name, "frames": video.frames}))
+                if kept is not None:
+                    _append(connection, video.id, 0, NewEvent("kept", kept))
         except IntegrityError:
             return False
         return True
@@ -246,6 +275,21 @@ class Facts:
             row.video: Event(row.id, row.at, row.video, row.round, row.kind, json.loads(row.payload)) for row in rows
         }
 
+    def of_this_round(self, kind: str, state: State) -> dict[str, list[Event]]:
+        """Video id -> its events of a kind in the round it is in, oldest first; for all videos in `state` at once."""
+        query = (
+            "SELECT event.* FROM video JOIN event"
+            " ON event.video = video.id AND event.kind = :kind AND event.round = video.round"
+            " WHERE video.state = :state ORDER BY event.id"
+        )
+        with self._engine.begin() as connection:
+            rows = connection.execute(text(query), {"kind": kind, "state": state}).all()
+        found: dict[str, list[Event]] = {}
+        for row in rows:
+            event = Event(row.id, row.at, row.video, row.round, row.kind, json.loads(row.payload))
+            found.setdefault(row.video, []).append(event)
+        return found
+
     def order(self, video: str, order: Order) -> bool:
         """Pause, resume, cancel or retry; False if that is so already. UserError if it makes no sense now.
 
@@ -274,7 +318,13 @@ class Facts:
                     return _append(connection, video, row.round, NewEvent(ORDERED[order], payload))
 
     def claim(self, video: str, seconds: float) -> Lease | None:
-        """Take the video's lease for this process; None while a living other process has it, or while it is held."""
+        """Take the video's lease for this process; None while a living other process has it, or while it is held.
+
+        One that runs for longer than any does was taken before the clock was set back, and would keep everybody out for
+        as long: it may be taken. Its owner, if it lives, is fenced off as always. The video's files are here then; if
+        they cannot be brought here the lease is given back, and the error raised.
+        """
+        assert not self._read_only, "files of the project must be kept"
         owner = new_owner()
         seen = self.video(video)
         dead = seen.owner if seen.owner is not None and is_dead(seen.owner) else None
@@ -283,11 +333,21 @@ class Facts:
             taken = connection.execute(
                 text(
                     "UPDATE video SET owner = :owner, lease_until = :until WHERE id = :id AND seq = :seq"
-                    " AND hold IS NULL AND (owner IS NULL OR lease_until < :now OR owner = :dead)"
+                    " AND hold IS NULL AND (owner IS NULL OR lease_until < :now OR lease_until > :far OR owner = :dead)"
                 ),
-                {"owner": owner, "until": now + seconds, "id": video, "seq": seen.seq, "now": now, "dead": dead},
+                {"owner": owner, "until": now + seconds, "id": video, "seq": seen.seq, "now": now, "dead": dead}
+                | {"far": now + max(2 * seconds, _LONGEST_LEASE_S)},
             ).rowcount
-        return Lease(self._engine, video, owner, seconds, seen.seq, seen.state, seen.round) if taken else None
+        if not taken:
+            return None
+        lease = Lease(self._engine, seen, owner, seconds, self._keeping)
+        if self._keeping is not None:
+            try:
+                self._keeping.fetch(seen.video, [e.payload for e in self.events(video, "kept")], lease.beat)
+            except BaseException:
+                lease.release()
+                raise
+        return lease
 
 
 class Lease:
@@ -297,10 +357,11 @@ class Lease:
     """
 
     def __init__(
-        self, engine: Engine, video: str, owner: str, seconds: float, seq: int, state: State, round_number: int
+        self, engine: Engine, row: VideoState, owner: str, seconds: float, keeping: Keeping | None = None
     ) -> None:
-        self._engine, self.video, self.owner, self.seconds = engine, video, owner, seconds
-        self.seq, self.state, self.round = seq, state, round_number
+        self._engine, self._row, self._keeping = engine, row, keeping
+        self.video, self.owner, self.seconds = row.video.id, owner, seconds
+        self.seq, self.state, self.round = row.seq, row.state, row.round
         self._renewed = time.monotonic()
 
     def check(self) -> None:
@@ -316,21 +377,25 @@ class Lease:
 
     def record(self, events: Sequence[NewEvent]) -> int:
         """Append facts without moving the video; returns how many were new."""
+        kept = self._kept()
         with self._engine.begin() as connection:
             self._renew(connection)
+            for new in kept:
+                _append(connection, self.video, self.round, new)
             return sum(_append(connection, self.video, self.round, new) for new in events)
 
     def commit(self, state: State, round_number: int, events: Sequence[NewEvent] = ()) -> None:
         """Move the video to `state` and append the facts of the step, both or neither."""
         if state not in MOVES[self.state]:
             raise ValueError(f"{self.video} cannot go from {self.state} to {state}")
+        kept = self._kept()
         with self._engine.begin() as connection:
             self._update(
                 connection,
                 "state = :new, round = :round, seq = seq + 1, lease_until = :until",
                 {"new": state, "round": round_number, "until": now_s(connection) + self.seconds},
             )
-            for new in events:
+            for new in (*kept, *events):
                 _append(connection, self.video, self.round, new)
             moved = {"from": self.state, "to": state, "round": round_number}
             _append(connection, self.video, self.round, NewEvent("moved", moved))
@@ -354,6 +419,11 @@ class Lease:
                 self._update(connection, "owner = NULL, lease_until = NULL", {}, even_if_held=True)
         except LeaseLost:
             return
+
+    def _kept(self) -> list[NewEvent]:
+        """Before facts speak of files, the files are where others find them."""
+        payload = None if self._keeping is None else self._keeping.keep(self._row.video, self.beat)
+        return [] if payload is None else [NewEvent("kept", payload)]
 
     def _renew(self, connection: Connection) -> None:
         self._update(connection, "lease_until = :until", {"until": now_s(connection) + self.seconds})

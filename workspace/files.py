@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from workspace.damage import DamagedFile, sealed_array, sealed_jpeg, undamaged
 from workspace.errors import UserError
 
 
@@ -104,13 +105,40 @@ def read_json(path: Path) -> Any:
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
+    write_bytes(path, array_bytes(array))
+
+
+def array_bytes(array: NDArray[Any]) -> bytes:
+    """A .npy file with a checksum, as `read_array` wants it."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
-    write_bytes(path, buffer.getvalue())
+    return sealed_array(buffer.getvalue())
 
 
 def read_array(path: Path) -> NDArray[Any]:
-    return np.asarray(np.load(path, allow_pickle=False))
+    """DamagedFile if it is not as it was written."""
+    try:
+        return np.asarray(np.load(io.BytesIO(read_undamaged(path)), allow_pickle=False))
+    except (EOFError, SyntaxError) as error:
+        raise DamagedFile(path, str(error)) from None
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise
+        raise DamagedFile(path, str(error)) from None
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of an .npz file by name; DamagedFile if it is not as it was written."""
+    with np.load(io.BytesIO(read_undamaged(path)), allow_pickle=False) as file:
+        return {name: np.asarray(file[name]) for name in file.files}
+
+
+def read_undamaged(path: Path) -> bytes:
+    """Everything in the file; DamagedFile if it is not as it was written, as far as its format tells."""
+    data = path.read_bytes()
+    if not data:
+        raise DamagedFile(path, "it is empty")
+    return undamaged(path, data)
 
 
 def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None:
@@ -124,23 +152,27 @@ def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None
     done, data = cv2.imencode(path.suffix, np.ascontiguousarray(bgr), options)
     if not done:
         raise UserError(f"{path} cannot be written as {path.suffix}.")
-    write_bytes(path, data.tobytes())
+    write_bytes(path, data.tobytes() if path.suffix == ".png" else sealed_jpeg(data.tobytes()))
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    """(H, W, 3) uint8 RGB. DamagedFile if it is not as it was written, as far as its format tells."""
+    data = np.frombuffer(read_undamaged(path) if path.is_file() else b"\0", np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise UserError(f"{path} is missing or is no image.", "Add the video again with `fewclicks add`.")
     return np.ascontiguousarray(image[:, :, ::-1], dtype=np.uint8)
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
-    """(H, W) uint8 of an index PNG (grey or palette): the class ids themselves, never their colours."""
+    """(H, W) uint8 of an index PNG (grey or palette): the class ids themselves, never their colours.
+
+    DamagedFile if it is not as it was written.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(read_undamaged(path))) as image:
             if image.mode not in ("L", "P", "1"):
                 raise UserError(
                     f"{path} is a {image.mode} image.",

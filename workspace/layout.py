@@ -76,6 +76,11 @@ class Layout:
         """Clicks and seconds of answers, as the proxy of `fewclicks serve` counted them."""
         return self.label_studio_data / "effort.jsonl"
 
+    @property
+    def click_file(self) -> Path:
+        """How annotations were clicked, as the server that helps annotators saw it."""
+        return self.label_studio_data / "click-sequences.jsonl"
+
     def video(self, video: str) -> Path:
         if not VIDEO_ID.fullmatch(video):
             raise ValueError(f"video id {video!r} is not a slug")

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from workspace.databases import is_postgres, one_writer
 from workspace.errors import UserError
-from workspace.tallies import create_tables, recount
+from workspace.recounting import recount
+from workspace.tallies import create_tables
 
 
 def _first_tables(connection: Connection) -> None:

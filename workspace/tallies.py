@@ -1,7 +1,7 @@
 """Sums over the event log, kept in the transaction that appends to it: `status` and dashboard need not read the log.
 
-They are derived, never facts: `recount` makes them again from the log and comes to the same numbers. All are integers,
-so that adding and taking away again leaves nothing behind.
+They are derived, never facts: `recounting` makes them again from the log and comes to the same numbers. All are
+integers, so that adding and taking away again leaves nothing behind.
 """
 
 # Every name put into a statement below is a constant of this file; values are always bound.
@@ -9,7 +9,6 @@ so that adding and taking away again leaves nothing behind.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from sqlalchemy import Connection, text
 
 from workspace.databases import is_postgres
 
-_IMPORTED = "imported"  # the source of labels that nobody was asked for
+IMPORTED = "imported"  # the source of labels that nobody was asked for
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -68,14 +67,14 @@ class Work:
     frame_drawing: int = 0
 
 
-_SUMS = Tally.__slots__
-_DONE = Work.__slots__[3:]
-_DETAILS = (
+SUMS = Tally.__slots__
+DONE = Work.__slots__[3:]
+DETAILS = (
     "annotator", "day", "skipped", "clicks", "drawing", "seconds_ms", "pixels", "counted", "counted_clicks",
     "counted_ms",
 )  # fmt: skip
 # one annotation's part in the work of its day
-_AS_WORK = {
+AS_WORK = {
     "answers": "1 - skipped",
     "skipped": "skipped",
     "drawing": "drawing",
@@ -90,7 +89,7 @@ _AS_WORK = {
 
 
 def create_tables(connection: Connection) -> None:
-    """Make them, empty; those of an earlier version are dropped, for `recount` to fill."""
+    """Make them, empty; those of an earlier version are dropped, for `recounting` to fill."""
     # a table that is its own index; sums of milliseconds may be large
     end = "" if is_postgres(connection) else " WITHOUT ROWID"
     for statement in (
@@ -102,10 +101,10 @@ def create_tables(connection: Connection) -> None:
             drawing INTEGER NOT NULL, seconds_ms BIGINT NOT NULL, pixels BIGINT NOT NULL, counted INTEGER NOT NULL,
             counted_clicks INTEGER NOT NULL, counted_ms BIGINT NOT NULL,
             PRIMARY KEY (video, round, sample, annotation)){end}""",
-        f"CREATE TABLE tally (video TEXT PRIMARY KEY, {', '.join(f'{name} BIGINT NOT NULL' for name in _SUMS)})",
+        f"CREATE TABLE tally (video TEXT PRIMARY KEY, {', '.join(f'{name} BIGINT NOT NULL' for name in SUMS)})",
         # each also summed up over all videos (video = '') and over all days and people (day = '')
         f"""CREATE TABLE work (video TEXT NOT NULL, day TEXT NOT NULL, annotator TEXT NOT NULL,
-            {", ".join(f"{name} BIGINT NOT NULL" for name in _DONE)},
+            {", ".join(f"{name} BIGINT NOT NULL" for name in DONE)},
             PRIMARY KEY (video, day, annotator)){end}""",
     ):
         connection.execute(text(statement))
@@ -125,17 +124,17 @@ def count(
         change = Tally(failed=1)
     elif kind == "agreement" and "disagreement" in payload and not payload.get("asked_more"):
         change = Tally(judged=1, disagreement=round(10_000 * payload["disagreement"]))
-    elif kind == "label" and "sample" in payload and "annotation" in payload and payload.get("source") != _IMPORTED:
+    elif kind == "label" and "sample" in payload and "annotation" in payload and payload.get("source") != IMPORTED:
         change = _answered(connection, video, round_number, payload, at)
     else:
         return
-    _add(connection, "tally", {"video": video}, {name: getattr(change, name) for name in _SUMS})
+    _add(connection, "tally", {"video": video}, {name: getattr(change, name) for name in SUMS})
 
 
 def read_tallies(connection: Connection, video: str | None = None) -> dict[str, Tally]:
     """Video id -> sums, of one video or of all; a video about which nobody was asked has none."""
     where = " WHERE video = :video" if video else ""
-    query = f"SELECT video, {', '.join(_SUMS)} FROM tally{where}"
+    query = f"SELECT video, {', '.join(SUMS)} FROM tally{where}"
     return {row[0]: Tally(*row[1:]) for row in connection.execute(text(query), {"video": video})}
 
 
@@ -144,7 +143,7 @@ def read_work(
 ) -> list[Work]:
     """Work from day `first` to day `last`, summed up over what `by` leaves out of video, day and annotator ("")."""
     keys = ", ".join(name if name in by else f"'' AS {name}" for name in Work.__slots__[:3])
-    sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in _DONE)  # PostgreSQL would give decimals
+    sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in DONE)  # PostgreSQL would give decimals
     # a sum that is there already spares the rows that went into it
     if video is None and "video" not in by:
         level = "video = '' AND day <> ''"
@@ -164,14 +163,14 @@ def read_rounds(connection: Connection, video: str, after: int = 0) -> dict[int,
     """Round -> its answers, of one video from round `after` on; samples in the first, annotations in the second."""
     query = (
         "SELECT round, CAST(SUM(sample_labeled) AS BIGINT), CAST(SUM(1 - sample_labeled) AS BIGINT),"
-        f" CAST(SUM(sample_pixels) AS BIGINT), {', '.join(f'CAST(SUM({name}) AS BIGINT)' for name in _DONE)} FROM ("
+        f" CAST(SUM(sample_pixels) AS BIGINT), {', '.join(f'CAST(SUM({name}) AS BIGINT)' for name in DONE)} FROM ("
         f"SELECT round, sample, MAX(1 - skipped) AS sample_labeled, MAX(pixels) AS sample_pixels,"
-        f" {', '.join(f'SUM({formula}) AS {name}' for name, formula in _AS_WORK.items())}"
+        f" {', '.join(f'SUM({formula}) AS {name}' for name, formula in AS_WORK.items())}"
         " FROM answer WHERE video = :video AND round >= :after GROUP BY round, sample) AS one GROUP BY round"
     )
     found = {}
     for number, labeled, skipped, pixels, *done in connection.execute(text(query), {"video": video, "after": after}):
-        sums = dict(zip(_DONE, done, strict=True))
+        sums = dict(zip(DONE, done, strict=True))
         tally = Tally(labeled=labeled, skipped=skipped, pixels=pixels, clicks=sums["correcting"])
         found[number] = (tally, Work(video, "", "", **sums))
     return found
@@ -187,82 +186,17 @@ def read_answered(connection: Connection, state: str) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in connection.execute(text(query), {"state": state})}
 
 
-def recount(connection: Connection) -> None:
-    """Make all sums from the log."""
-    if is_postgres(connection):
-        _replay(connection)
-        return
-
-    def path(name: str) -> str:
-        return f"json_extract(payload, '$.{name}')"
-
-    columns = ", ".join(_DETAILS)
-    statements = (
-        *(f"DELETE FROM {name}" for name in ("answer", "tally", "work")),
-        # ascending ids: a later version replaces an earlier one
-        f"""INSERT INTO answer (video, round, sample, annotation, {columns})
-            SELECT video, round, {path("sample")} AS sample, {path("annotation")} AS annotation,
-                COALESCE({path("annotator")}, ''),
-                CASE WHEN {path("finished_at")} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'
-                    THEN substr({path("finished_at")}, 1, 10) ELSE date(at, 'unixepoch') END,
-                COALESCE({path("skipped")}, 0), COALESCE({path("clicks.correcting")}, 0),
-                COALESCE({path("clicks.drawing")}, 0), CAST(ROUND(1000 * COALESCE({path("seconds")}, 0)) AS INTEGER),
-                COALESCE({path("known_pixels")}, 0), {path("effort.clicks")} IS NOT NULL,
-                COALESCE({path("effort.clicks")}, 0),
-                CAST(ROUND(1000 * COALESCE({path("effort.active_seconds")}, 0)) AS INTEGER)
-            FROM event WHERE kind = 'label' AND video IS NOT NULL AND sample IS NOT NULL AND annotation IS NOT NULL
-                AND {path("source")} IS NOT '{_IMPORTED}'
-            ORDER BY id
-            ON CONFLICT (video, round, sample, annotation)
-            DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _DETAILS)}""",
-        f"""INSERT INTO tally (video, {", ".join(_SUMS)})
-            SELECT video, SUM(CASE WHEN kind = 'selected' THEN json_array_length(payload, '$.samples') ELSE 0 END),
-                0, 0, SUM(kind = 'withdrawn'), 0, 0, SUM(kind = 'agreement'),
-                SUM(CASE WHEN kind = 'agreement' THEN CAST(ROUND(10000 * {path("disagreement")}) AS INTEGER)
-                    ELSE 0 END), SUM(kind = 'failed')
-            FROM event WHERE video IS NOT NULL AND (kind IN ('selected', 'withdrawn', 'failed') OR (kind = 'agreement'
-                AND {path("disagreement")} IS NOT NULL AND NOT COALESCE({path("asked_more")}, 0))) GROUP BY video""",
-        f"""INSERT INTO tally (video, {", ".join(_SUMS)})
-            SELECT video, 0, SUM(labeled), SUM(1 - labeled), 0, SUM(clicks), SUM(pixels), 0, 0, 0 FROM (
-                SELECT video, MAX(1 - skipped) AS labeled, SUM(clicks) AS clicks, MAX(pixels) AS pixels
-                FROM answer GROUP BY video, round, sample) AS sample WHERE true GROUP BY video
-            ON CONFLICT (video) DO UPDATE SET labeled = excluded.labeled, skipped = excluded.skipped,
-                clicks = excluded.clicks, pixels = excluded.pixels""",
-        f"""INSERT INTO work (video, day, annotator, {", ".join(_DONE)})
-            SELECT video, day, annotator, {", ".join(f"SUM({formula})" for formula in _AS_WORK.values())}
-            FROM answer GROUP BY video, day, annotator""",
-        f"""INSERT INTO work (video, day, annotator, {", ".join(_DONE)})
-            SELECT '', day, annotator, {", ".join(f"SUM({name})" for name in _DONE)}
-            FROM work GROUP BY day, annotator""",
-        f"""INSERT INTO work (video, day, annotator, {", ".join(_DONE)})
-            SELECT video, '', '', {", ".join(f"SUM({name})" for name in _DONE)}
-            FROM work WHERE video <> '' GROUP BY video""",
-    )
-    for statement in statements:  # all made of constants
-        connection.execute(text(statement))
-
-
-def _replay(connection: Connection) -> None:
-    """The same by reading the log event by event: slower, and without a database's own JSON."""
-    for table in ("answer", "tally", "work"):
-        connection.execute(text(f"DELETE FROM {table}"))
-    kinds = "'selected', 'withdrawn', 'failed', 'agreement', 'label'"
-    query = f"SELECT video, round, kind, payload, at FROM event WHERE kind IN ({kinds}) ORDER BY id"
-    for row in connection.execute(text(query)).all():
-        count(connection, row.video, row.round, row.kind, json.loads(row.payload), row.at)
-
-
 def _answered(connection: Connection, video: str, round_number: int, payload: Mapping[str, Any], at: float) -> Tally:
     """What an answer, or a new version of one, changes; and note it."""
     place = {"video": video, "round": round_number, "sample": payload["sample"], "annotation": payload["annotation"]}
     before = _of_sample(connection, place)
     _note_work(connection, place, -1)
-    columns = ("video", "round", "sample", "annotation", *_DETAILS)
+    columns = ("video", "round", "sample", "annotation", *DETAILS)
     connection.execute(
         text(
             f"INSERT INTO answer ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
             " ON CONFLICT (video, round, sample, annotation)"
-            f" DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _DETAILS)}"
+            f" DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in DETAILS)}"
         ),
         place | _details(payload, at),
     )
@@ -290,7 +224,7 @@ def _details(payload: Mapping[str, Any], at: float) -> dict[str, object]:
 
 def _note_work(connection: Connection, place: Mapping[str, Any], sign: int) -> None:
     """Add one annotation, as it is now, to the work of its day and annotator, or take it away."""
-    sums = ", ".join(f"{formula} AS {name}" for name, formula in _AS_WORK.items())
+    sums = ", ".join(f"{formula} AS {name}" for name, formula in AS_WORK.items())
     query = (
         f"SELECT video, day, annotator, {sums} FROM answer"
         " WHERE video = :video AND round = :round AND sample = :sample AND annotation = :annotation"
@@ -299,7 +233,7 @@ def _note_work(connection: Connection, place: Mapping[str, Any], sign: int) -> N
         of, day, annotator = row["video"], row["day"], row["annotator"]
         for keys in ((of, day, annotator), ("", day, annotator), (of, "", "")):
             named = dict(zip(Work.__slots__[:3], keys, strict=True))
-            _add(connection, "work", named, {name: sign * row[name] for name in _DONE})
+            _add(connection, "work", named, {name: sign * row[name] for name in DONE})
 
 
 def _add(connection: Connection, table: str, keys: Mapping[str, Any], sums: Mapping[str, Any]) -> None:

@@ -92,5 +92,5 @@ def _watershed(small: NDArray[np.uint8]) -> NDArray[np.int32]:
     while (ids <= 0).any():  # the lines between cells, and the picture's edge
         grown = cv2.dilate(np.maximum(ids, 0).astype(np.float32), kernel).astype(np.int32)
         ids = np.where(ids > 0, ids, grown)
-    _, numbered = np.unique(ids, return_inverse=True)
-    return np.asarray(numbered.reshape(height, width), np.int32)
+    there = np.bincount(ids.ravel()) > 0
+    return np.asarray((np.cumsum(there) - 1)[ids], np.int32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -14,49 +14,113 @@ from torch import Tensor
 
 from assist.backends.cells import Cells
 from assist.backends.classic import LONGEST_PX, Classic
+from assist.backends.part import Part, part_around
 from assist.click_network import PADDED_TO, STRIDE, ClickNetwork, Maps, click_maps, compare
 from assist.clicks import Box, Click
 from assist.encoder import encoded, encoder, smaller
+from assist.looked import Recent
 from assist.model_files import load_into, load_record
 from propagation.segmenters import Features
+
+_CLOSER_FROM = 3  # clicks: the first ones are about how far the object reaches
+_ENLARGED = 2.0  # a part is enlarged at most so much
+_PARTS = 2  # of an image are kept
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A picture as the network sees it."""
+
+    cells: Cells
+    maps: Maps
+    image_maps: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """A picture as the network sees it; `image_maps`: of the network, None while it learns."""
+    """An image as a whole, and the parts of it at which somebody looked closely."""
 
-    cells: Cells
-    maps: Maps
-    image_maps: Tensor | None
+    image: NDArray[np.uint8]
+    whole: View
+    parts: Recent[Part, View]
 
 
 class Learned:
-    """The random walk with the network's opinion of every cell in it: its borders are those of the colours."""
+    """The network's opinion, and the same drawn to the borders of colour by the random walk; their mean decides.
 
-    def __init__(self, folder: Path) -> None:
-        record = load_record(folder)
-        self._encoder = encoder(record.encoder, record.weights)
-        self._network = ClickNetwork(self._encoder.channels)
-        self.version = f"learned-{record.encoder}-{load_into(self._network, folder / 'click.pt')}"
+    From the third click on it looks closely at the part of the image that the clicks are about.
+    """
+
+    def __init__(self, encoder: Features, network: ClickNetwork, version: str) -> None:
+        self._encoder, self._network, self.version = encoder, network, version
         self._classic = Classic()
 
+    @classmethod
+    def of(cls, folder: Path) -> Learned:
+        """A model made by `fewclicks assist train`; UserError if there is none."""
+        record = load_record(folder)
+        maps = encoder(record.encoder, record.weights)
+        network = ClickNetwork(maps.channels)
+        return cls(maps, network, f"learned-{record.encoder}-{load_into(network, folder / 'click.pt')}")
+
     def look(self, image: NDArray[np.uint8]) -> Seen:
-        cells, maps = looked(self._encoder, self._classic, image)
-        with torch.no_grad():
-            return Seen(cells, maps, self._network.image_maps(maps))
+        return Seen(image, self._view(image), Recent(_PARTS))
 
     def segment(
         self, looked: Seen, clicks: Sequence[Click], box: Box | None, previous: NDArray[np.bool_] | None
     ) -> NDArray[np.bool_]:
-        cells = looked.cells
-        walked = self._classic.walked(cells, clicks, box, previous)
-        maps = click_maps(looked.maps, clicks, box, previous, walked[cells.ids].astype(np.float32))
-        assert looked.image_maps is not None
+        height, width = shape = looked.image.shape[:2]
+        part = part_around(height, width, clicks, previous) if box is None and len(clicks) >= _CLOSER_FROM else None
+        if part is None:
+            return self._answer(looked.whole, shape, clicks, box, previous)
+        rows, columns = slice(part.top, part.bottom), slice(part.left, part.right)
+        view = looked.parts.get_or_make(part, lambda: self._view(_enlarged(looked.image[rows, columns])))
+        inside = [Click(click.y - part.top, click.x - part.left, click.positive) for click in clicks]
+        before = None if previous is None else previous[rows, columns]
+        mask = np.zeros(shape, bool)  # all of the mask so far lies in the part
+        mask[rows, columns] = self._answer(view, mask[rows, columns].shape, inside, None, before)
+        return mask
+
+    def _view(self, image: NDArray[np.uint8]) -> View:
+        cells, maps = looked(self._encoder, self._classic, image)
         with torch.no_grad():
-            logits = self._network(looked.image_maps, maps)[0]
-        thought = small_probability(logits, looked.maps)
-        again = self._classic.walked(cells, clicks, box, previous, cells.means(thought))
-        return self._classic.enlarged(cells, again) > 0.5
+            image_maps = self._network.image_maps(maps)
+        return View(cells, replace(maps, levels=()), image_maps)  # which nothing needs any more
+
+    def _answer(
+        self,
+        view: View,
+        shape: tuple[int, ...],
+        clicks: Sequence[Click],
+        box: Box | None,
+        previous: NDArray[np.bool_] | None,
+    ) -> NDArray[np.bool_]:
+        """(H, W) of `shape`, in whose pixels clicks, box and mask are; the view may have been enlarged."""
+        cells = view.cells
+        size = (cells.width, cells.height)
+        down, right = cells.height / shape[0], cells.width / shape[1]
+        there = [Click(int((c.y + 0.5) * down), int((c.x + 0.5) * right), c.positive) for c in clicks]
+        if previous is not None and previous.shape != (cells.height, cells.width):
+            previous = cv2.resize(previous.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+        walked = self._classic.walked(cells, there, box, previous)
+        maps = click_maps(view.maps, there, box, previous, walked[cells.ids].astype(np.float32))
+        with torch.no_grad():
+            logits = self._network(view.image_maps, maps)[0]
+        thought = small_probability(logits, view.maps)
+        again = self._classic.walked(cells, there, box, previous, cells.means(thought))
+        both = self._classic.enlarged(cells, again) + cv2.resize(thought, size, interpolation=cv2.INTER_LINEAR)
+        if both.shape != tuple(shape):
+            both = cv2.resize(both, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(both > 1.0)
+
+
+def _enlarged(part: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A small part, so that its longer side is at most LONGEST_PX."""
+    scale = min(LONGEST_PX / max(part.shape[:2]), _ENLARGED)
+    if scale <= 1:
+        return part
+    size = (round(part.shape[1] * scale), round(part.shape[0] * scale))
+    return np.asarray(cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def looked(network: Features, classic: Classic, image: NDArray[np.uint8]) -> tuple[Cells, Maps]:

@@ -6,15 +6,17 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from assist.box_jitter import drawn_roughly
 from assist.box_network import POSITIONS, BoxNetwork, crop_around, cut, edges_in_crop, place_maps
 from assist.clicks import box_around
 from assist.encoder import encoded
-from assist.examples import Example, objects_of
+from assist.examples import Example
 from assist.training.descent import Descent
 from propagation.segmenters import Features
+from workspace.mask import UNKNOWN
 
 _BOXES = 4  # drawn around one object, each from another crop
 _TOGETHER = 2  # images per step of the weights
@@ -32,8 +34,8 @@ class BoxLesson:
 
     def learn(self, example: Example, done: float, rng: np.random.Generator) -> float | None:
         """The loss; None if the image has no object.  done: 0 at the start, 1 at the end"""
-        image, mask = example.read()
-        objects = objects_of(mask, example.classes, _SMALLEST_PX)
+        image, objects = example.read(_SMALLEST_PX)
+        objects = [truth for truth in objects if is_whole(truth)]
         if not objects:
             return None
         right = box_around(objects[int(rng.integers(len(objects)))] == 1)
@@ -51,6 +53,15 @@ class BoxLesson:
             levels, _, _ = encoded(self._encoder, pixels, 32)
             losses.append(edge_loss(self._network(levels, place), torch.from_numpy(edges)[None]))
         return self.descent.down(torch.stack(losses).mean(), done)
+
+
+def is_whole(truth: NDArray[np.uint8]) -> bool:
+    """Whether an object's edges are known: what is cut off where nobody looked has no box.
+
+    truth: (H, W) uint8, 1 the object, 0 not, 255 nobody knows
+    """
+    around = cv2.dilate((truth == 1).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return not bool((around & (truth == UNKNOWN)).any())
 
 
 def edge_loss(logits: Tensor, edges: Tensor) -> Tensor:

@@ -13,19 +13,23 @@ from torch import Tensor
 
 from assist.backends.cells import Cells
 from assist.backends.classic import LONGEST_PX, Classic
+from assist.backends.interface import OBEY_RADIUS_PX
 from assist.backends.learned import looked, small_probability
 from assist.click_network import STRIDE, ClickNetwork, Maps, click_maps
-from assist.clicks import Click
-from assist.encoder import smaller
-from assist.examples import Example, objects_of
+from assist.clicks import Click, box_around
+from assist.examples import Example
+from assist.obedience import obeyed
 from assist.training.descent import Descent
 from propagation.segmenters import Features
 from workspace.mask import UNKNOWN
 
-MOST_CLICKS = 5
+MOST_CLICKS = 6
 _SMALLEST_PX = 60  # objects with fewer pixels on the small picture teach nothing
-_TOGETHER = 4  # images per step of the weights
+_TOGETHER = 2  # images per step of the weights
 _FOCUS = 2.0  # exponent of the focal loss
+_STARTED = 0.25  # of the lessons begin with a mask that is wrong in places, as those of the propagation are
+_NEAR = 0.6  # of the lessons look at a part of the image around the object
+_LARGEST = 2.0  # a part is enlarged at most so much
 
 
 class ClickLesson:
@@ -49,9 +53,9 @@ class ClickLesson:
         target = torch.from_numpy(_coarse(truth, maps))[None]
         features = self._network.image_maps(maps)
         losses: list[Tensor] = []
-        mask = np.zeros(truth.shape, bool)
+        mask = spoiled(truth == 1, rng) if rng.random() < _STARTED else np.zeros(truth.shape, bool)
         clicks: list[Click] = []
-        for _ in range(int(rng.integers(2, MOST_CLICKS + 1))):
+        for _ in range(int(rng.integers(1, MOST_CLICKS + 1))):
             click = inside_click(mask, truth, rng)
             if click is None:
                 break
@@ -60,6 +64,7 @@ class ClickLesson:
             losses.append(mask_loss(logits, target))
             mask = small_probability(logits[0].detach(), maps) > 0.5
             mask = cv2.resize(mask.astype(np.uint8), truth.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+            mask = obeyed(mask, clicks, OBEY_RADIUS_PX)
         if not losses:
             return None
         return self.descent.down(torch.stack(losses).mean(), done)
@@ -70,16 +75,56 @@ class ClickLesson:
 
 
 def drawn(example: Example, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    """An image at a random size, mirrored or not, a little brighter or darker, and one of its objects, if any."""
-    image, mask = example.read()
-    image = smaller(image, int(LONGEST_PX * rng.uniform(0.6, 0.9)))
-    mask = cv2.resize(mask, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
+    """One of an image's objects, if any, with the image or the part around it at a random size, perhaps mirrored, and a
+    little brighter or darker."""
+    image, objects = example.read(_SMALLEST_PX)
+    if not objects:
+        return image, None
+    truth = objects[int(rng.integers(len(objects)))]
+    if rng.random() < _NEAR:
+        rows, columns = _part_around(truth == 1, rng)
+        image, truth = image[rows, columns], truth[rows, columns]
+    scale = min(LONGEST_PX * rng.uniform(0.5, 0.8) / max(truth.shape), _LARGEST)
+    size = (max(1, round(truth.shape[1] * scale)), max(1, round(truth.shape[0] * scale)))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    image = cv2.resize(np.ascontiguousarray(image), size, interpolation=way)
+    truth = cv2.resize(np.ascontiguousarray(truth), size, interpolation=cv2.INTER_NEAREST)
     if rng.random() < 0.5:
-        image, mask = image[:, ::-1], mask[:, ::-1]
+        image, truth = image[:, ::-1], truth[:, ::-1]
     tint = rng.uniform(0.8, 1.2) * rng.uniform(0.95, 1.05, 3)
     image = np.clip(image * tint, 0, 255).astype(np.uint8)
-    objects = objects_of(np.ascontiguousarray(mask), example.classes, _SMALLEST_PX)
-    return image, objects[int(rng.integers(len(objects)))] if objects else None
+    enough = (truth == 1).sum() >= _SMALLEST_PX
+    return image, np.ascontiguousarray(truth) if enough else None
+
+
+def _part_around(inside: NDArray[np.bool_], rng: np.random.Generator) -> tuple[slice, slice]:
+    """The rows and columns around an object with some of what lies beside it, not always in the middle."""
+    box = box_around(inside)
+    assert box is not None
+    height, width = inside.shape
+    side = max(box.height, box.width)
+    room = rng.uniform(0.05, 0.8, 4) * side
+    top, left = max(int(box.top - room[0]), 0), max(int(box.left - room[1]), 0)
+    return slice(top, min(int(box.bottom + room[2]) + 1, height)), slice(left, min(int(box.right + room[3]) + 1, width))
+
+
+def spoiled(inside: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """A mask as propagation brings it: a little beside its place, with pieces missing and pieces too many."""
+    box = box_around(inside)
+    if box is None:
+        return inside
+    side = max(box.height, box.width)
+    down, right = rng.normal(0, 0.02 * side, 2)
+    moved = cv2.warpAffine(inside.astype(np.uint8), np.array([[1.0, 0, right], [0, 1, down]]), inside.shape[::-1])
+    if rng.random() < 0.5:
+        px = 1 + 2 * int(rng.integers(1, max(2, int(0.03 * side))))
+        kind = cv2.MORPH_OPEN if rng.random() < 0.5 else cv2.MORPH_CLOSE
+        moved = cv2.morphologyEx(moved, kind, np.ones((px, px), np.uint8))
+    edge = np.argwhere(cv2.morphologyEx(moved, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)))
+    for _ in range(int(rng.integers(0, 5)) if len(edge) else 0):
+        y, x = edge[int(rng.integers(len(edge)))]
+        cv2.circle(moved, (int(x), int(y)), max(1, int(rng.uniform(0.04, 0.2) * side)), int(rng.integers(2)), -1)
+    return np.asarray(moved > 0)
 
 
 def inside_click(mask: NDArray[np.bool_], truth: NDArray[np.uint8], rng: np.random.Generator) -> Click | None:

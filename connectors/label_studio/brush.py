@@ -26,7 +26,7 @@ def decode_brush(rle: Any, height: int, width: int) -> NDArray[np.bool_]:
         data = bytes(rle)
         if len(data) < 8 or announced(data) != values:  # checked first: it decides the memory taken
             raise ValueError(f"its run lengths are not of {width}x{height} pixels")
-        alpha = unpack(data).reshape(height, width, 4)[:, :, 3]
+        alpha = unpack(data, first=3, step=4).reshape(height, width)
     except (TypeError, ValueError, IndexError, OverflowError) as error:
         raise ValueError(f"its run lengths cannot be read: {error}") from None
     return np.asarray(alpha >= ALPHA)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,20 @@ from urllib.parse import urlsplit
 
 from connectors.label_studio.client import request
 from connectors.label_studio.importing import Importing
-from workspace.errors import ToolUnavailable, UserError
+from connectors.s3_access import s3_client, s3_errors, s3_session
+from workspace.errors import UserError
 from workspace.redaction import keep_secret
 
+_SETTING = "label_studio.storage"
 LINK_MINUTES = 60  # how long a browser may use a link that Label Studio has signed
 
 
 class BucketFiles:
     """storage: s3://bucket/prefix;  workspace_root: a picture's key is the prefix and its path from there.
 
-    Pictures are sent when they are first needed and never change. Credentials, region and endpoint come from where
-    every AWS program takes them (AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL, a role); keys that are no role's
-    are handed to Label Studio, which signs with them.
+    Pictures are sent when they are first needed, several at a time, and never change. Credentials, region and endpoint
+    come from where every AWS program takes them (AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL, a role); keys that
+    are no role's are handed to Label Studio, which signs with them.
     """
 
     def __init__(self, storage: str, workspace_root: Path) -> None:
@@ -51,27 +52,38 @@ class BucketFiles:
         return image
 
     def serve(self, client: Any, importing: Importing, address: str, before_write: Callable[[], None]) -> None:
-        """The picture into the bucket, and a source storage of the project that signs links to it."""
-        with _translated(self._base):
-            self._send(address, before_write)
+        """The picture into the bucket, before the next import, and a source storage of the project that signs links."""
+        with s3_errors(self._base, _SETTING):
+            missing = self._is_missing(address)
+        if missing:
+            image = self.path(address)
+            before_write()
+            importing.do_first(lambda: self._send(address, image))
         if importing.project not in self._delivered:
             self._connect(client, importing.project, before_write)
             self._delivered.add(importing.project)
 
-    def _send(self, address: str, before_write: Callable[[], None]) -> None:
-        key = address.removeprefix(f"s3://{self._bucket}/")
+    def _is_missing(self, address: str) -> bool:
+        """Whether the bucket is not known to hold the picture; still so while it is on its way."""
+        key = self._key(address)
         folder = key.rpartition("/")[0] + "/"
         if folder not in self._there:
             pages = self._s3.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=folder, Delimiter="/"
             )
             self._there[folder] = {item["Key"] for page in pages for item in page.get("Contents", ())}
-        if key not in self._there[folder]:
-            image = self.path(address)
-            kind = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
-            before_write()
+        return key not in self._there[folder]
+
+    def _send(self, address: str, image: Path) -> None:
+        """In a thread of its own, like any number of others: boto3's clients may be shared."""
+        key = self._key(address)
+        kind = mimetypes.guess_type(image.name)[0] or "application/octet-stream"
+        with s3_errors(self._base, _SETTING):
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=image.read_bytes(), ContentType=kind)
-            self._there[folder].add(key)
+        self._there[key.rpartition("/")[0] + "/"].add(key)
+
+    def _key(self, address: str) -> str:
+        return address.removeprefix(f"s3://{self._bucket}/")
 
     def _connect(self, client: Any, project: int, before_write: Callable[[], None]) -> None:
         import json
@@ -106,53 +118,8 @@ class BucketFiles:
 
     @cached_property
     def _session(self) -> Any:
-        try:
-            import boto3
-        except ImportError:
-            raise UserError(
-                "label_studio.storage needs boto3, which is not installed.", "Run `pip install 'fewclicks[s3]'`."
-            ) from None
-        return boto3.Session()
+        return s3_session(_SETTING)
 
     @cached_property
     def _s3(self) -> Any:
-        from botocore.config import Config
-
-        settings = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=10, read_timeout=60)
-        with _translated(self._base):
-            return self._session.client("s3", config=settings)
-
-
-@contextmanager
-def _translated(where: str) -> Iterator[None]:
-    """Turns failures of boto3 into ToolUnavailable or UserError. No key is in any of its messages."""
-    try:
-        from botocore.exceptions import (
-            BotoCoreError,
-            ClientError,
-            ConnectionError,
-            HTTPClientError,
-            NoCredentialsError,
-        )
-    except ImportError:
-        yield  # `_session` says so
-        return
-    try:
-        yield
-    except NoCredentialsError:
-        raise UserError(
-            f"There are no credentials for {where}.", "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
-        ) from None
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if status >= 500 or status == 429:
-            raise ToolUnavailable(f"{where} is in trouble ({status} {code}).", "Run again; nothing was lost.") from None
-        raise UserError(
-            f"{where} refused a request ({code or status}).", "Check label_studio.storage and the credentials' rights."
-        ) from None
-    except (HTTPClientError, ConnectionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ToolUnavailable(f"{where} does not answer ({reason}).", "Run again; nothing was lost.") from None
-    except BotoCoreError as error:
-        raise UserError(f"{where} cannot be used: {' '.join(str(error).split())[:200]}.") from None
+        return s3_client(self._session, self._base, _SETTING)

@@ -57,7 +57,7 @@ class Efforts:
         for line in path.read_bytes().splitlines():
             try:
                 value = json.loads(line)
-                key = int(value["annotation"]), int(value["task"]), _moment(value["created_at"])
+                key = int(value["annotation"]), int(value["task"]), moment(value["created_at"])
                 names = ("clicks", "keys", "active_seconds", "wall_seconds")
                 clicks, keys, active, wall = (value[name] for name in names)
             except (ValueError, TypeError, KeyError):
@@ -73,11 +73,11 @@ class Efforts:
     def of(self, task: int, annotation: Mapping[str, Any]) -> Effort | None:
         """None if nobody counted. The time it was made is part of the name: SQLite uses ids again."""
         try:
-            return self._of.get((int(annotation["id"]), task, _moment(annotation["created_at"])))
+            return self._of.get((int(annotation["id"]), task, moment(annotation["created_at"])))
         except (ValueError, TypeError, KeyError):
             return None
 
 
-def _moment(text: str) -> float:
+def moment(text: str) -> float:
     """Seconds since 1970 of an ISO 8601 time, which the server writes in one way and the SDK in another."""
     return datetime.fromisoformat(text).timestamp()

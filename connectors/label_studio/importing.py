@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ IMPORT_BYTES = 8_000_000
 PAUSES_S = (1.0, 2.0, 4.0, 8.0)  # between attempts of one import: long enough for a server to restart
 _PREFIX_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-/")
 _MANY_PREFIXES = 8
+_PICTURES_AT_ONCE, _PICTURES_WAITING = 8, 64
 
 
 class Importing:
@@ -56,12 +58,15 @@ class Importing:
         self._sent: Future[None] | None = None  # the request that is under way,
         self._sending: list[tuple[str, bytes]] = []  # and what is in it
         self.served: set[Path] = set()  # folders that the server is known to deliver
+        self._others = ThreadPoolExecutor(_PICTURES_AT_ONCE, thread_name_prefix="pictures")
+        self._first: deque[Future[None]] = deque()  # what must be done before the next import
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._sender.shutdown()  # waits for what is under way: the connection is closed next
+        self._others.shutdown(cancel_futures=True)
 
     @property
     def added(self) -> int:
@@ -81,6 +86,16 @@ class Importing:
         for prefix in prefixes_of({key}):
             self._look(prefix)
         return frozenset(person for row in self._rows.get(key, ()) for person in row.annotators)
+
+    def do_first(self, work: Callable[[], None]) -> None:
+        """Do something, a few at a time, before the tasks that wait now and those added next are imported.
+
+        A task whose picture had not arrived, when we are killed, would be there for good without it. An error is raised
+        here or by the import.
+        """
+        if len(self._first) >= _PICTURES_WAITING:
+            self._first.popleft().result()
+        self._first.append(self._others.submit(work))
 
     def add(self, key: str, opinions: int, task: dict[str, Any]) -> None:
         """Import the task, together with others: a request takes so many tasks, or about so many bytes."""
@@ -106,6 +121,8 @@ class Importing:
     def _flush(self) -> None:
         """Begin to send what waits, once the request before it is through."""
         self._settle()
+        while self._first:
+            self._first.popleft().result()
         if not self._waiting:
             return
         self._sending, self._waiting, self._waiting_bytes = self._waiting, [], 0

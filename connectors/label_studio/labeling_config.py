@@ -130,9 +130,9 @@ def tiles_config(classes: Sequence[ClassConfig], tiles: int) -> str:
         choices.set("layout", "select")
     for k, text in enumerate(texts):
         if buttons:
-            # Browsers take radio buttons of one name for one group, which Tab enters once, and Label Studio names them
-            # by their value: with the index in it each is a stop of its own. It shows `html` and returns `alias`.
-            choice = ET.SubElement(choices, "Choice", value=f"{text} {index}", alias=text, html=escape(text))
+            # Browsers take radio buttons of one name for one group, which Tab enters once and arrows move within, and
+            # Label Studio names them by their value: so it is the tile's. It shows `html` and returns `alias`.
+            choice = ET.SubElement(choices, "Choice", value=f"{TILE_CHOICE}{index}", alias=text, html=escape(text))
         else:
             choice = ET.SubElement(choices, "Choice", value=text)
         if not several and k < len(HOTKEYS):

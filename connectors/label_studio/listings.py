@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from zlib import crc32
 
-from connectors.label_studio.client import TaskRow, count_tasks, list_tasks
+from connectors.label_studio.client import TaskRow, count_tasks, each_task
 from connectors.label_studio.excerpts import KEY
 from connectors.label_studio.tiles import TILES, tile_keys
-from workspace.errors import UserError
-from workspace.files import fingerprint, read_json, write_json
+from workspace.files import fingerprint, writing
 
 LEAST_TASKS = 100  # fewer are listed as quickly as they are counted
 OVERLAP = timedelta(minutes=2)  # a change may become visible so much later than its time says
 FULL_LOOK_S = 900.0  # some changes (people removed, project settings) have no time: everything is listed so often
 _KEPT_S = 7 * 86400.0
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"  # the only format of the server's filters
+
+
+class Seen(NamedTuple):
+    """What is remembered of a task: of a hundred thousand in little memory, so no dictionary and no pictures."""
+
+    id: int
+    key: str | None
+    tiles: tuple[str, ...]
+    finished: bool
+    annotators: tuple[int, ...]
+    overlap: int
+
+    def row(self) -> TaskRow:
+        data: dict[str, Any] = {KEY: self.key}
+        if self.tiles:
+            data[TILES] = [{KEY: tile} for tile in self.tiles]
+        return TaskRow(self.id, data, self.finished, self.annotators, self.overlap)
+
+    def is_of(self, keys: Collection[str]) -> bool:
+        return self.key in keys or any(tile in keys for tile in self.tiles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +56,7 @@ class Look:
     at: float
     settled: str
     pending: tuple[tuple[float, str], ...]
-    rows: dict[int, TaskRow]
+    rows: dict[int, Seen]
 
 
 class Listings:
@@ -48,8 +70,9 @@ class Listings:
         self._folder = folder
         self._url = url
 
-    def rows(self, client: Any, project: int, prefix: str | None) -> list[TaskRow]:
-        file = self._folder / f"{fingerprint(self._url, project, prefix or '')}.json"
+    def rows(self, client: Any, project: int, prefix: str | None, keys: Collection[str] | None = None) -> list[TaskRow]:
+        """By ascending id. keys: only tasks with one of these, or with a tile that has one."""
+        file = self._folder / f"{fingerprint(self._url, project, prefix or '')}.jsonl"
         before = _read(file)
         if before is None or not 0 <= time.time() - before.at < FULL_LOOK_S:
             now = None
@@ -57,26 +80,28 @@ class Listings:
             now = self._since(client, project, prefix, before)
         if now is None:
             began = time.time()
-            rows = list_tasks(client, project, prefix)
-            latest = max((row.updated_at for row in rows), default="")
-            now = Look(began, _earlier(latest), ((began, latest),), {row.id: _slim(row) for row in rows})
+            rows, latest = {}, ""
+            for row in each_task(client, project, prefix):
+                rows[row.id] = _seen(row)
+                latest = max(latest, row.updated_at)
+            now = Look(began, _earlier(latest), ((began, latest),), rows)
         if len(now.rows) >= LEAST_TASKS and now != before:
             self._write(file, now)
-        return [row for _, row in sorted(now.rows.items())]
+        return [seen.row() for _, seen in sorted(now.rows.items()) if keys is None or seen.is_of(keys)]
 
     def _since(self, client: Any, project: int, prefix: str | None, before: Look) -> Look | None:
         """The listing by what changed after `before`; None if that does not come to what is there."""
         from label_studio_sdk.core.api_error import ApiError
 
         began = time.time()
-        changed = list_tasks(client, project, prefix, before.settled)
+        changed = list(each_task(client, project, prefix, before.settled))
         old = [latest for seen, latest in before.pending if began - seen >= OVERLAP.total_seconds()]
         young = [(seen, latest) for seen, latest in before.pending if began - seen < OVERLAP.total_seconds()]
         known = max(latest for _, latest in (*before.pending, (0.0, before.settled)))
         newest = max([known, *(row.updated_at for row in changed)])
         if newest > known:
             young.append((began, newest))
-        rows = before.rows | {row.id: _slim(row) for row in changed}
+        rows = before.rows | {row.id: _seen(row) for row in changed}
         now = Look(before.at, max([before.settled, *old]), tuple(young), rows)
         # a deleted task, and an annotation deleted with a time that the server got wrong, are seen by their absence
         try:
@@ -92,15 +117,18 @@ class Listings:
         return now if answered in (opinions, sum(row.finished for row in now.rows.values())) else None
 
     def _write(self, file: Path, look: Look) -> None:
-        rows = [
-            [r.id, r.data.get(KEY), tile_keys(r.data), r.finished, list(r.annotators), r.overlap]
-            for r in look.rows.values()
-        ]
+        head = {"at": look.at, "settled": look.settled, "pending": look.pending}
         with suppress(OSError):  # a full disk makes polls slower, nothing else
-            for old in self._folder.glob("*.json"):
+            for old in self._folder.glob("*.json*"):
                 if time.time() - old.stat().st_mtime > _KEPT_S:
                     old.unlink()
-            write_json(file, {"at": look.at, "settled": look.settled, "pending": look.pending, "rows": rows})
+            with writing(file) as part, part.open("w", encoding="utf-8") as lines:
+                checksum = 0
+                for value in (head, *look.rows.values()):
+                    line = json.dumps(value) + "\n"
+                    checksum = crc32(line.encode(), checksum)
+                    lines.write(line)
+                lines.write(f"{checksum}\n")  # a flipped bit in a key would look like a task that is gone
 
 
 def _earlier(latest: str) -> str:
@@ -111,24 +139,38 @@ def _earlier(latest: str) -> str:
         return ""
 
 
-def _slim(row: TaskRow) -> TaskRow:
-    """The row without its pictures, and without its time, which the cursor has."""
-    return _row(row.id, row.data.get(KEY), tile_keys(row.data), row.finished, row.annotators, row.overlap)
-
-
-def _row(id: int, key: Any, tiles: Any, finished: Any, annotators: Any, overlap: Any) -> TaskRow:
-    data = {KEY: key} | ({TILES: [{KEY: tile} for tile in tiles]} if tiles else {})
-    return TaskRow(int(id), data, bool(finished), tuple(int(person) for person in annotators), int(overlap))
+def _seen(row: TaskRow) -> Seen:
+    key = row.data.get(KEY)
+    known = key if isinstance(key, str) else None
+    return Seen(row.id, known, tuple(tile_keys(row.data)), row.finished, row.annotators, row.overlap)
 
 
 def _read(file: Path) -> Look | None:
+    """None for one that is missing or not as it was written."""
     try:
-        value = read_json(file)
-        times = [value["settled"], *(latest for _, latest in value["pending"])]
-        for written in times:
-            datetime.strptime(written, _TIME)
-        pending = tuple((float(seen), str(latest)) for seen, latest in value["pending"])
-        rows = [_row(*row) for row in value["rows"]]
-        return Look(float(value["at"]), value["settled"], pending, {row.id: row for row in rows})
-    except (OSError, UserError, KeyError, TypeError, ValueError, AttributeError):
+        with file.open(encoding="utf-8") as lines:
+            checked = _checked(lines)
+            head = json.loads(next(checked))
+            pending = tuple((float(seen), str(latest)) for seen, latest in head["pending"])
+            return Look(float(head["at"]), head["settled"], pending, {seen.id: seen for seen in _read_rows(checked)})
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, StopIteration):
         return None
+
+
+def _checked(lines: Iterator[str]) -> Iterator[str]:
+    """All lines but the last; ValueError at the end if that one is not their checksum."""
+    line, checksum = next(lines, ""), 0
+    for following in lines:
+        yield line
+        checksum, line = crc32(line.encode(), checksum), following
+    if line != f"{checksum}\n":
+        raise ValueError("cut or altered")
+
+
+def _read_rows(lines: Iterator[str]) -> Iterator[Seen]:
+    alike: dict[tuple[int, ...], tuple[int, ...]] = {}  # thousands of tasks were answered by the same few
+    for line in lines:
+        number, key, tiles, finished, annotators, overlap = json.loads(line)
+        people = tuple(int(person) for person in annotators)
+        named = tuple(str(tile) for tile in tiles)
+        yield Seen(int(number), key, named, bool(finished), alike.setdefault(people, people), int(overlap))

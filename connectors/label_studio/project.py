@@ -13,6 +13,8 @@ from connectors.label_studio.client import project_or_none
 from workspace.errors import UserError
 from workspace.files import fingerprint, read_json, write_json
 
+# where people paint, and where they choose; the same for reviews
+RECORDS = tuple(f"label-studio-project{which}.json" for which in ("", "-tiles", "-review", "-review-tiles"))
 NEW_PROJECT_HINT = "`fewclicks run DIR --new-project` makes a new project and asks the open samples again."
 
 
@@ -62,6 +64,19 @@ def make_record(path: Path) -> ProjectRecord:
     made = load_record(path)
     assert made is not None
     return made
+
+
+def markers(folder: Path) -> dict[str, str]:
+    """File name -> marker of every project that a workspace may have; made if there is none. For `adopt_markers`."""
+    return {name: make_record(folder / name).marker for name in RECORDS}
+
+
+def adopt_markers(folder: Path, known: dict[str, str]) -> None:
+    """From now on this workspace uses the projects of another: those marked so, made by whoever asks first."""
+    for name in RECORDS:
+        found = load_record(folder / name)
+        if found is None or found.marker != known[name]:
+            save_record(folder / name, ProjectRecord(known[name]))
 
 
 def find_project(client: Any, url: str, path: Path) -> Any | None:

@@ -60,8 +60,14 @@ def prediction_regions(mask: MaskArray, labels: Sequence[str], background: int |
     return [brush_region(f"class{k}", labels[k], mask == k) for k in present]
 
 
-def read_region(region: Any, height: int, width: int, ids: Mapping[str, int]) -> Region:
-    """One region of a result; ValueError says in words what is wrong with it. `ids`: class id by label text."""
+def read_region(
+    region: Any, height: int, width: int, ids: Mapping[str, int], decoded: list[tuple[Any, NDArray[np.bool_]]]
+) -> Region:
+    """One region of a result; ValueError says in words what is wrong with it. `ids`: class id by label text.
+
+    decoded: run lengths that were read before, with their pixels, and from now on these: those of an untouched region
+    are those of the prediction, and comparing them is much quicker than reading them again.
+    """
     if not isinstance(region, dict) or not isinstance(region.get("value"), dict):
         raise ValueError("it is no region")
     value, kind = region["value"], region.get("type")
@@ -77,7 +83,11 @@ def read_region(region: Any, height: int, width: int, ids: Mapping[str, int]) ->
     if region.get("image_rotation") not in (None, 0):
         raise ValueError("it was drawn on a rotated image")
     if control == BRUSH:
-        pixels = decode_brush(value.get("rle"), height, width)
+        rle = value.get("rle")
+        known = next((pixels for before, pixels in decoded if before == rle), None)
+        pixels = decode_brush(rle, height, width) if known is None else known
+        if known is None:
+            decoded.append((rle, pixels))
     else:
         pixels = polygon_pixels(value.get("points"), height, width)
     return Region(ids[label_text(str(names[0]))], pixels, str(region.get("origin") or MANUAL))
@@ -111,10 +121,11 @@ def read_result(
     Unpainted pixels get `background`, if there is one, else 255. A region that cannot be read is left out and named in
     `problems`; then unpainted pixels stay 255, because they may be what that region covered.
     """
-    shown_regions, _ = _readable(predicted, height, width, ids)
+    decoded: list[tuple[Any, NDArray[np.bool_]]] = []
+    shown_regions, _ = _readable(predicted, height, width, ids, decoded)
     untouched = [Region(r.class_id, r.pixels, UNTOUCHED) for r in shown_regions]
     shown = flatten(untouched, np.full((height, width), UNKNOWN, np.uint8))
-    regions, problems = _readable(result, height, width, ids)
+    regions, problems = _readable(result, height, width, ids, decoded)
     mask = flatten(regions, shown)
     if background is not None and not problems:
         mask[mask == UNKNOWN] = background
@@ -124,7 +135,9 @@ def read_result(
     return Reading(mask, drawn + removed, tuple(problems))
 
 
-def _readable(result: Any, height: int, width: int, ids: Mapping[str, int]) -> tuple[list[Region], list[str]]:
+def _readable(
+    result: Any, height: int, width: int, ids: Mapping[str, int], decoded: list[tuple[Any, NDArray[np.bool_]]]
+) -> tuple[list[Region], list[str]]:
     regions, problems = [], []
     if result is not None and not isinstance(result, list):
         return [], ["its result is not a list of regions"]
@@ -132,7 +145,7 @@ def _readable(result: Any, height: int, width: int, ids: Mapping[str, int]) -> t
         if isinstance(region, dict) and region.get("from_name") == CLICK:
             continue  # it asked for help, and was left beside the answer
         try:
-            regions.append(read_region(region, height, width, ids))
+            regions.append(read_region(region, height, width, ids, decoded))
         except ValueError as error:
             problems.append(f"region {number}: {error}")
     return regions, problems

@@ -43,39 +43,46 @@ def _run(length: int, value: bool) -> str:
     return "".join(parts)
 
 
-def unpack(data: bytes) -> NDArray[np.uint8]:
-    """(N,) uint8, the values; ValueError if `data` ends early or says more than it announced.
+def unpack(data: bytes, first: int = 0, step: int = 1) -> NDArray[np.uint8]:
+    """The values from `first` on, every `step`-th; ValueError if `data` ends early or says more than it announced.
 
-    Memory is taken for the announced number of values: look at it first (`announced`) when the data is not ours.
+    first: 0 to step - 1
+    returns: (ceil((N - first) / step),) uint8 of the N values announced, for which memory is taken: look at N before
+    (`announced`) when the data is not ours. One channel of an image takes a quarter of the memory of all four.
     """
     if len(data) < 8:
         raise ValueError("they are cut off")
     total, end = announced(data), len(data) * 8
-    bits = np.unpackbits(np.frombuffer(data, np.uint8))
+    bits: NDArray[np.uint8] | None = None
     padded = data + bytes(8)
 
     def read(position: int, size: int) -> int:
-        first = position >> 3
-        window = int.from_bytes(padded[first : first + 4], "big")
+        byte = position >> 3
+        window = int.from_bytes(padded[byte : byte + 4], "big")
         return (window >> (32 - (position & 7) - size)) & ((1 << size) - 1)
 
     if read(32, 5) != 7:
         raise ValueError("they are not of 8 bits")
     sizes = [read(37 + 4 * i, 4) + 1 for i in range(4)]
-    out = np.empty(total, np.uint8)
+    out = np.empty(-((first - total) // step), np.uint8)
     at, position = 0, 53
     while at < total:
-        head = read(position, 3)
-        size = sizes[head & 3]
-        length = read(position + 3, size) + 1
+        # one look of 32 bits holds the head (3 bits), the length (16 at most), and often the value
+        byte, bit = position >> 3, position & 7
+        window = int.from_bytes(padded[byte : byte + 5], "big") >> (8 - bit)
+        size = sizes[window >> 29 & 3]
+        length = (window >> (29 - size) & ((1 << size) - 1)) + 1
+        repeated = window >> 31 & 1
         position += 3 + size
-        after = position + (8 if head & 4 else 8 * length)
+        after = position + (8 if repeated else 8 * length)
         if at + length > total or after > end:
             raise ValueError("they are cut off" if after > end else "they hold more values than announced")
-        if head & 4 or length == 1:
-            out[at : at + length] = read(position, 8)
+        begin, stop = -((first - at) // step), -((first - at - length) // step)
+        if repeated or length == 1:
+            out[begin:stop] = window >> (21 - size) & 255
         else:
-            out[at : at + length] = np.packbits(bits[position:after])
+            bits = np.unpackbits(np.frombuffer(data, np.uint8)) if bits is None else bits
+            out[begin:stop] = np.packbits(bits[position:after])[first + begin * step - at :: step]
         at, position = at + length, after
     return out
 

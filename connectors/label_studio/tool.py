@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from connectors.label_studio.annotated import Asked, read_annotations
 from connectors.label_studio.assist_connection import AssistAddress, connect_assist
 from connectors.label_studio.bucket_files import BucketFiles
+from connectors.label_studio.click_log import ClickLog
 from connectors.label_studio.client import TaskRow, connected, list_tasks, project_or_none
 from connectors.label_studio.effort import Efforts
 from connectors.label_studio.excerpts import Excerpt
@@ -73,6 +75,7 @@ class LabelStudioTool(LabelingTool):
     tiles            how many superpixels go into one task
     tile_patches     ask for one class per patch in tiles too
     people_url       where people go if that is not `url` (the proxy that counts clicks); effort_file: what it counted
+    click_file       what the help server saw of how annotations were clicked
     assist           the server that helps people to paint; None: none
 
     A tile with more than one class, says somebody, is asked again when we look next, as a picture to paint under the
@@ -98,6 +101,7 @@ class LabelStudioTool(LabelingTool):
         tile_patches: bool = False,
         people_url: str | None = None,
         effort_file: Path | None = None,
+        click_file: Path | None = None,
         storage: str | None = None,
         review: bool = False,
         assist: AssistAddress | None = None,
@@ -127,7 +131,7 @@ class LabelStudioTool(LabelingTool):
         )
         self._pictures = Pictures(workspace_root.resolve(), self._files.address)
         self._people_url = (people_url or url).rstrip("/")
-        self._effort_file = effort_file
+        self._effort_file, self._click_file = effort_file, click_file
         self._assist = assist
 
     # what the loop needs
@@ -178,14 +182,16 @@ class LabelStudioTool(LabelingTool):
             choosing, painting = self._known_projects(client)
             tiles: dict[str, list[TaskRow]] = {}
             if choosing is not None:
-                rows = find_tile_tasks(client, choosing, wanted, prefixes_of(wanted), listing=self._listings.rows)
+                listing = partial(self._listings.rows, keys=wanted)
+                rows = find_tile_tasks(client, choosing, wanted, prefixes_of(wanted), listing=listing)
                 tiles = rows_by_tile(rows)
                 finer = self._finer(client, choosing, rows, wanted)
                 if finer:
                     painting = self._ask_finer(client, painting, finer)
             painted = {}
             if painting is not None:
-                rows = [row for prefix in prefixes_of(wanted) for row in self._listings.rows(client, painting, prefix)]
+                listing = partial(self._listings.rows, keys=wanted)
+                rows = [row for prefix in prefixes_of(wanted) for row in listing(client, painting, prefix)]
                 painted = rows_by_key(client, rows, wanted, _go_on)
             found = wanted & (tiles.keys() | painted.keys())
             # the listing of a project that was deleted meanwhile looks empty: that must not read as "all gone"
@@ -212,7 +218,7 @@ class LabelStudioTool(LabelingTool):
             if painting is not None:
                 by_key = self._tasks_by_key(client, painting, wanted)
                 asked += [Asked(painting, row, frozenset({key})) for key, rows in by_key.items() for row in rows]
-            efforts = Efforts(self._effort_file)
+            efforts, clicks = Efforts(self._effort_file), ClickLog(self._click_file)
             for item, task, annotation in read_annotations(client, asked):
                 effort = efforts.of(item.row.id, annotation)
                 where = self._where(item.project, item.row.id)
@@ -220,7 +226,8 @@ class LabelStudioTool(LabelingTool):
                     found = answers_of_tiles(task, annotation, item.keys, self._options, where, effort)
                 else:
                     (key,) = item.keys
-                    found = iter([painted_answer(key, task, annotation, self._ids, self._background, where, effort)])
+                    painted = painted_answer(key, task, annotation, self._ids, self._background, where, effort)
+                    found = iter([replace(painted, clicked=clicks.of(item.row.id, annotation))])
                 for answer in found:
                     yield replace(answer, raw={**answer.raw, "project": item.project})
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from assist.box_jitter import box_overlap, box_scores, drawn_roughly
 from assist.box_network import CROP_PX, POSITIONS, box_of_edges, crop_around, cut, edges_in_crop, place_maps
 from assist.clicks import Box
-from assist.examples import examples_of, objects_of
+from assist.examples import examples_of
 from assist.snapping import Snapper, located
 from assist.training.box_training import edge_loss
 from workspace.errors import UserError
@@ -110,18 +110,18 @@ def test_the_loss_is_least_where_the_edge_is() -> None:
 
 
 def test_snapping_stays_inside_and_is_the_same_again(tiny_model, footage) -> None:
-    snapper = Snapper(tiny_model)
+    snapper = Snapper.of(tiny_model)
     (example, *_) = examples_of(footage)
-    image, mask = example.read()
+    image, objects = example.read()
     for box in (Box(10, 10, 60, 60), Box(-20, -20, 200, 150), Box(94, 70, 96, 72)):
         found = snapper.snap(image, box)
         assert 0 <= found.box.left < found.box.right <= 96
         assert 0 <= found.box.top < found.box.bottom <= 72
         assert found == snapper.snap(image, box)
         assert all(0 < value <= 1.0001 for value in found.confidence)
-    assert len(objects_of(mask, example.classes)) == 1
+    assert len(objects) == 1
 
 
 def test_a_model_without_boxes_is_named(tmp_path) -> None:
     with pytest.raises(UserError, match="no assist model"):
-        Snapper(tmp_path)
+        Snapper.of(tmp_path)

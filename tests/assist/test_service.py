@@ -19,6 +19,7 @@ from assist.server import assist_app
 from assist.service import Assist
 from assist.snapping import Snapper
 from connectors.label_studio.brush import decode_brush
+from connectors.label_studio.click_log import ClickLog
 from connectors.label_studio.labeling_config import labeling_config
 from connectors.label_studio.regions import brush_region
 from workspace.config import ClassConfig
@@ -57,7 +58,7 @@ def pictures() -> Pictures:
 
 @pytest.fixture
 def client(pictures: Pictures, tiny_model: Path) -> TestClient:
-    assist = Assist(pictures, click_backend("classic"), Snapper(tiny_model))  # type: ignore[arg-type]
+    assist = Assist(pictures, click_backend("classic"), Snapper.of(tiny_model))  # type: ignore[arg-type]
     made = TestClient(assist_app(assist, *LOGIN))
     made.auth = LOGIN
     return made
@@ -113,6 +114,22 @@ def test_clicks_become_one_brush_region_with_the_id_of_the_last_click(client: Te
     assert not mask_of(region)[60, 120]
     assert mask_of(region)[60, 50]
     assert pictures.asked == ["/data/upload/1/a.png"]  # looked at once
+
+
+def test_how_an_annotation_was_clicked_is_written_down_when_it_is_submitted(pictures: Pictures, tmp_path: Path) -> None:
+    file = tmp_path / "clicks.jsonl"
+    client = TestClient(assist_app(Assist(pictures, click_backend("classic"), click_file=file), *LOGIN))  # type: ignore[arg-type]
+    client.auth = LOGIN
+    answer(client, request(point(50, 60, "k1")))
+    answer(client, request(point(50, 60, "k1"), point(125, 60, "k2")))
+    annotation = {"id": 3, "task": 7, "created_at": "2026-01-02T03:04:05Z"}
+    for action in ("TASKS_CREATED", "ANNOTATION_CREATED", "ANNOTATION_CREATED"):
+        assert client.post("/webhook", json={"action": action, "annotation": annotation}).status_code == 200
+    (sequence,) = ClickLog(file).of(7, annotation)
+    assert [(round(c.x * W), round(c.y * H), c.positive) for c in sequence] == [(50, 60, True), (125, 60, True)]
+    share = float(pictures.disk.mean())
+    assert sequence[0].changed == sequence[0].area == pytest.approx(share, rel=0.1)
+    assert sequence[1].area > 1.3 * share
 
 
 def test_clicks_of_another_label_are_not_of_the_group(client: TestClient, pictures: Pictures) -> None:

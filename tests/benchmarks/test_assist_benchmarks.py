@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import boxes, clicks
+from benchmarks import assist_load, boxes, click_care, clicks
 from workspace.errors import UserError
 
 
@@ -22,6 +22,44 @@ def test_the_report_of_clicks(footage: Path, tmp_path: Path) -> None:
     assert run["iou_at"]["1"] > 0.9
     assert set(run["iou_at"]) == {"1", "3", "5"}
     assert 0 < run["click_p50_ms"] <= run["click_p95_ms"]
+
+
+def test_masks_that_were_propagated_are_mended(footage: Path, tmp_path: Path) -> None:
+    out = tmp_path / "clicks.json"
+    quick = ["--set", "propagation.decoder_steps=1", "--set", "propagation.tuning_steps=0", "--labeled", "2"]
+    clicks.main([str(footage), "--start-from", "propagated", *quick, "--every", "2", "--out", str(out)])
+    (run,) = json.loads(out.read_text())["runs"]
+    assert run["objects"] == 1  # of four frames two are labeled
+    assert 0 <= run["start_iou"] <= 1
+    assert run["below"] in (0, 1)
+    assert run["noc90"] == (run["below_noc90"] if run["below"] else 0)
+    with pytest.raises(UserError, match="--labeled 4 does not fit a video of 4 frames"):
+        clicks.main([str(footage), "--start-from", "propagated", "--labeled", "4"])
+
+
+def test_the_report_of_waiting(footage: Path, tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "load.json"
+    few = ["--annotators", "2", "--frames", "1", "--clicks", "2", "--pause", "0"]
+    assist_load.main([str(footage), "--model", str(tiny_model), *few, "--out", str(out)])
+    one, two = json.loads(out.read_text())["runs"]
+    assert (one["annotators"], two["annotators"]) == (1, 2)
+    for run in (one, two):
+        assert [run[kind]["answers"] for kind in ("first", "click", "snap")] == [run["annotators"]] * 3
+        assert 0 < run["first"]["p50_ms"] <= run["first"]["p95_ms"] <= run["first"]["max_ms"]
+        assert run["empty_answers"] == 0
+    with pytest.raises(UserError, match="no assist model"):
+        assist_load.main([str(footage), "--backend", "learned", "--model", str(tmp_path)])
+
+
+def test_the_report_of_care(footage: Path, tmp_path: Path) -> None:
+    out = tmp_path / "care.json"
+    click_care.main([str(footage), "--learn", str(footage), "--times", "4", "--out", str(out)])
+    result = json.loads(out.read_text())
+    (run,) = result["runs"]
+    assert 0 < run["masks"] <= 4
+    assert 0 <= run["bad"] <= run["masks"]
+    assert set(run["found"]) == {"0.1", "0.2", "0.3", "0.5"}
+    assert len(result["model"]["weights"]) == 18
 
 
 def test_what_was_never_good_enough_counts_the_most_clicks() -> None:

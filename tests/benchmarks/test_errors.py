@@ -40,7 +40,7 @@ def test_wrong_classes_are_found_in_exact_labels(street: Path, tmp_path: Path) -
         (main, ["--seeds", "0"], "must be at least 1"),
         (label_noise, ["--noise", "fog:3"], "'fog:3' is no noise"),
         (label_noise, ["--noise", "wrong_class:3"], "is no noise"),
-        (label_noise, ["--labeled", "12"], "--labeled 12 does not fit a video of 12 frames"),
+        (label_noise, ["--labeled", "12"], "12 labeled frames do not fit a video of 12 frames"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -40,6 +40,19 @@ def test_two_strategies_side_by_side(folder: Path, tmp_path: Path) -> None:
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
+def test_several_videos_are_a_list_and_a_mean(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "loop.json"
+    main(
+        [str(folder), str(folder), "--strategy", "uniform", "--budget", "1", "--rounds", "2", *QUICK, "--out", str(out)]
+    )
+    results = json.loads(out.read_text())
+    assert [result["data"] for result in results] == ["street", "street"]
+    first, second = ([row["miou"] for row in result["runs"][0]["curve"]] for result in results)
+    assert first == second  # the same video under the same seed
+    assert "Mean of 2 videos" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

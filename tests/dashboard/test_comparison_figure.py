@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dashboard.comparison_figure import draw_comparison, mean_curve
+from dashboard.comparison_figure import draw_comparison, mean_curve, mean_share_at
 
 
 def curve(*points: tuple[float, float]) -> list[dict[str, float]]:
@@ -35,6 +35,15 @@ def test_one_curve_keeps_its_points_and_apart_ones_have_no_mean() -> None:
     assert (share.tolist(), miou.tolist()) == ([0.05, 0.1], [0.5, 0.6])
     share, miou = mean_curve([curve((0.1, 0.5)), curve((0.2, 0.6))], "share")
     assert len(share) == len(miou) == 0
+
+
+def test_where_the_mean_curve_crosses_a_quality() -> None:
+    curves = [curve((0.0, 0.5), (0.4, 0.9)), curve((0.0, 0.7), (0.4, 0.9))]  # their mean rises from 0.6 to 0.9
+    assert mean_share_at(curves, "share", 0.75) == pytest.approx(0.2)
+    assert mean_share_at(curves, "share_corrected", 0.75) == pytest.approx(0.1)
+    assert mean_share_at(curves, "share", 0.95) is None
+    assert mean_share_at(curves, "share", 0.55) is None  # reached before the first point: nobody knows where
+    assert mean_share_at([curve((0.1, 0.5)), curve((0.2, 0.6))], "share", 0.5) is None
 
 
 @pytest.mark.parametrize("names", [["street"], ["a$b", "c"], list("abcdefgh")])

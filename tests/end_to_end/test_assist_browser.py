@@ -58,7 +58,10 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
 
 @contextmanager
 def serving(
-    server: LabelStudioServer, answers: list[Any] | None = None, snapper: Snapper | None = None
+    server: LabelStudioServer,
+    answers: list[Any] | None = None,
+    snapper: Snapper | None = None,
+    click_file: Path | None = None,
 ) -> Iterator[str]:
     """The real help server; what it answers is noted too."""
 
@@ -70,7 +73,8 @@ def serving(
             return found
 
     with ImageSource(server.url, server.token) as source:
-        app = assist_app(Noting(source, click_backend("classic"), snapper), USER, PASSWORD)
+        noting = Noting(source, click_backend("classic"), snapper, click_file=click_file)
+        app = assist_app(noting, USER, PASSWORD)
         running = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
         thread = threading.Thread(target=running.run)
         thread.start()
@@ -103,6 +107,7 @@ def helped_tool(server: LabelStudioServer, folder: Path, assist: AssistAddress |
         workspace_root=server.workspace_root,
         project_file=folder / "project.json",
         assist=assist,
+        click_file=folder / "clicks.jsonl",
     )
 
 
@@ -144,7 +149,7 @@ def test_a_click_becomes_a_mask_that_a_second_click_corrects_and_that_is_submitt
     nowhere = AssistAddress("http://127.0.0.1:9", USER, PASSWORD)
     assert helped_tool(label_studio_server, tmp_path, nowhere).push([question], lambda: None) == 1
     answers: list[list[dict[str, Any]]] = []
-    with serving(label_studio_server, answers) as url:
+    with serving(label_studio_server, answers, click_file=tmp_path / "clicks.jsonl") as url:
         tool = helped_tool(label_studio_server, tmp_path, AssistAddress(url, USER, PASSWORD))
         tool.push([question], lambda: None)
         check_connection(tool, label_studio_server, url)
@@ -180,6 +185,15 @@ def test_a_click_becomes_a_mask_that_a_second_click_corrects_and_that_is_submitt
         assert overlap(answer.mask == 1, disk.astype(np.uint8)) > 0.95
         np.testing.assert_array_equal(answer.mask == 1, second)
         assert answer.changed_regions == 1
+        # how it was clicked came with it, by Label Studio's own call when it was submitted
+        (sequence,) = answer.clicked
+        assert [one.positive for one in sequence] == [True, False]
+        assert [(one.x * W, one.y * H) for one in sequence] == [
+            (pytest.approx(110, abs=2), pytest.approx(120, abs=2)),
+            (pytest.approx(210, abs=2), pytest.approx(120, abs=2)),
+        ]
+        assert sequence[1].seconds > 0
+        assert sequence[1].area == pytest.approx(second.mean(), abs=1e-5)
 
         # no help any more: the next push disconnects it, and takes its webhook away
         second_key = question_key("helped-0a1b2c3d4e", 1, Sample(1))
@@ -200,7 +214,7 @@ def test_a_rough_box_snaps_in_a_project_of_boxes(
     cv2.imwrite(str(folder / "boxes.png"), image)
     answers: list[list[dict[str, Any]]] = []
     with (
-        serving(label_studio_server, answers, Snapper(tiny_model)) as url,
+        serving(label_studio_server, answers, Snapper.of(tiny_model)) as url,
         connected(label_studio_server.url, label_studio_server.token) as client,
     ):
         project = client.projects.create(title="boxes", label_config=BOXES)

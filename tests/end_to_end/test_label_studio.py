@@ -207,7 +207,7 @@ def test_a_project_deleted_while_we_look_does_not_read_as_all_gone(
         api.projects.delete(tool.project_id())
         return list_tasks(*arguments)
 
-    monkeypatch.setattr("connectors.label_studio.listings.list_tasks", deleted_just_now)
+    monkeypatch.setattr("connectors.label_studio.listings.each_task", deleted_just_now)
     with pytest.raises(UserError, match="is gone"):
         tool.progress([question.key])
 

@@ -26,7 +26,9 @@ pytestmark = [
 ]
 
 H, W = 120, 160
-NAMES = ("road", ' "a<b>&"  😀 ', "$image", "{{idx}} line\nbreak", "sky")
+MARKUP = "<img src=x onerror=window.broken=1>"
+NAMES = ("road", ' "a<b>&"  😀 ', "$image", "{{idx}} line\nbreak", "sky", MARKUP, "x" * 200)
+VIDEO_NAME = f"""{MARKUP} "it's" 😀 {"v" * 160}"""
 
 
 def test_a_person_sees_the_classes_and_the_prediction_corrects_it_and_submits(
@@ -43,11 +45,14 @@ def test_a_person_sees_the_classes_and_the_prediction_corrects_it_and_submits(
         cv2.imwrite(str(image), np.full((H, W, 3), 90, np.uint8))
         sample = Sample(frame)
         key = question_key("street-0a1b2c3d4e", 1, sample)
-        questions.append(Question(key, "street-0a1b2c3d4e", "S", 1, sample, image, H, W, shown, "m"))
+        questions.append(Question(key, "street-0a1b2c3d4e", VIDEO_NAME, 1, sample, image, H, W, shown, "m"))
     tool = make_label_studio_tool(NAMES)
     tool.push(questions, lambda: None)
 
-    page.command("Page.navigate", url=tool.link([q.key for q in questions]))
+    # the table of tasks shows the video's name as it is
+    page.open(f"{label_studio_server.url}/projects/{tool.project_id()}/data")
+    page.wait_for(f"document.body.innerText.includes({json.dumps(VIDEO_NAME[:60])})")
+    page.open(tool.link([q.key for q in questions]))
     page.wait_for(f"!!{SUBMIT} && document.querySelectorAll('.lsf-outliner-item').length >= 3")
     script = "JSON.stringify([...document.querySelectorAll('.lsf-label')].map(e => e.innerText))"
     labels = [re.sub(r"\s+", " ", text).strip() for text in json.loads(page.evaluate(script))]
@@ -55,6 +60,7 @@ def test_a_person_sees_the_classes_and_the_prediction_corrects_it_and_submits(
     for k, text in enumerate(label_texts(NAMES)):
         assert labels[k] == f"{text} {k + 1}"
         assert labels[len(NAMES) + k].startswith(text)
+    assert page.evaluate("window.broken") is None
     page.wait_for("document.querySelector('.konvajs-content canvas')?.width > 100")  # the image has come
 
     # the first frame is accepted as it is

@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.browser import CTRL, PICTURES, SUBMIT, Page, choice, chosen
-from connectors.label_studio.labeling_config import label_texts
+from benchmarks.browser import CTRL, PICTURES, SUBMIT, TILE, Page, choice, chosen
+from benchmarks.tiles import choose_by_keys
+from connectors.label_studio.labeling_config import choice_texts, label_texts
 from connectors.label_studio.server import LabelStudioServer
 from connectors.label_studio.tool import LabelStudioTool
 from connectors.labeling_tool import Answer, Question
@@ -184,15 +185,22 @@ def test_twenty_tiles_on_one_screen_by_mouse_and_keyboard_and_a_finer_question(
     page.wait_for(f"{PICTURES} == 20")
     assert_all_on_screen(page, 20)
     assert all(page.evaluate(chosen(tile)) for tile in range(20))
-    # the first by mouse, the second by keyboard, the third has several classes, of the fourth nobody can tell
+    # the second by keyboard, for which each tile is one stop; the first by mouse, the third has several classes, of the
+    # fourth nobody can tell
+    before = 0
+    while page.evaluate(TILE) != 0:
+        page.press("Tab")
+        before += 1
+        assert before <= 10, "the page's own buttons come first, but there are few of them"
+    assert choose_by_keys(page, 1, choice_texts(names), "sky") <= 5
+    assert page.evaluate(chosen(1)) == "sky"
+    stops = []
+    for _ in range(19):
+        page.press("Tab")
+        stops.append(page.evaluate(TILE))
+    assert stops == list(range(1, 20))
     page.click(choice(0, "car"))
     assert page.evaluate(chosen(0)) == "car"
-    for _ in range(40):
-        page.press("Tab")
-        if page.evaluate(f"document.activeElement == {choice(1, 'sky')}"):
-            break
-    page.press(" ")
-    assert page.evaluate(chosen(1)) == "sky"
     page.click(choice(2, "more than one class"))
     page.click(choice(3, "can't tell"))
     page.press("Enter", CTRL)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -13,11 +15,13 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from botocore.exceptions import ConnectionError
 from moto.server import ThreadedMotoServer
 
 from benchmarks.browser import SUBMIT, Page
 from connectors.label_studio.annotator import LabelStudioAnnotator
 from connectors.label_studio.bucket_files import BucketFiles
+from connectors.label_studio.importing import Importing
 from connectors.label_studio.server import LabelStudioServer
 from connectors.label_studio.tool import LabelStudioTool
 from connectors.labeling_tool import Question
@@ -118,6 +122,72 @@ def test_pictures_come_from_the_bucket_by_signed_links(
     answers = {answer.key: answer.mask for answer in tool.pull(keys)}
     np.testing.assert_array_equal(answers[keys[0]], np.where(ids == 7, 1, 2))
     np.testing.assert_array_equal(answers[keys[1]], np.where(ids == 7, 1, 255))
+
+
+class Recorded(Importing):
+    """Writes down what the bucket held when tasks were imported, instead of importing them."""
+
+    def __init__(self, keys_there: Callable[[], set[str]]) -> None:
+        super().__init__(None, 1, 1, nothing, batch=20)
+        self._keys_there = keys_there
+        self.imports: list[tuple[set[str], set[str]]] = []
+
+    def _import(self, tasks: Any) -> None:
+        self.imports.append(({key for key, _ in tasks}, self._keys_there()))
+
+
+def test_pictures_are_sent_several_at_a_time_and_before_their_tasks(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = BucketFiles(bucket, tmp_path)
+    files._delivered.add(1)
+    name, count, lock = bucket.split("/")[2], 50, threading.Lock()
+    under_way: list[int] = [0, 0]  # now, at most
+    real = files._s3.put_object
+
+    def slow(**fields: Any) -> Any:
+        with lock:
+            under_way[0] += 1
+            under_way[1] = max(under_way)
+        time.sleep(0.05)  # as far away as a bucket usually is
+        try:
+            if fields["Key"] in refused:
+                raise ConnectionError(error="cut off")
+            return real(**fields)
+        finally:
+            with lock:
+                under_way[0] -= 1
+
+    monkeypatch.setattr(files._s3, "put_object", slow)
+    images = [tmp_path / "v" / f"{number}.jpg" for number in range(count)]
+    images[0].parent.mkdir()
+    for number, image in enumerate(images):
+        image.write_bytes(bytes([number]) * 100)
+    refused = {"a/b/v/30.jpg"}
+
+    def there() -> set[str]:
+        pages = boto3.client("s3").list_objects_v2(Bucket=name).get("Contents", ())
+        return {item["Key"].rpartition("/")[2] for item in pages}
+
+    def push() -> Recorded:
+        with Recorded(there) as importing:
+            for image in images:
+                files.serve(None, importing, files.address(image), nothing)
+                importing.add(image.name, 1, {})
+            importing.finish()
+        return importing
+
+    with pytest.raises(ToolUnavailable, match="cut off"):
+        push()
+    assert 2 <= under_way[1] <= 8
+    refused.clear()
+    began = len(there())
+    imports = push().imports
+    assert 20 <= began < count
+    assert [len(keys) for keys, _ in imports] == [20, 20, 10]
+    assert all(keys <= held for keys, held in imports)
+    body = boto3.client("s3").get_object(Bucket=name, Key="a/b/v/30.jpg")["Body"].read()
+    assert body == images[30].read_bytes()
 
 
 def test_addresses_and_paths(tmp_path: Any) -> None:

@@ -85,7 +85,7 @@ def test_a_poll_reads_what_is_new_and_misses_nothing(
         assert (found.gone, everything) == (frozenset({keys[1]}), True)  # seen by the count
         assert len(found.open) == TASKS - 1
 
-    (kept,) = list(Path(tool._listings._folder).glob("*.json"))
+    (kept,) = list(Path(tool._listings._folder).glob("*.jsonl"))
     kept.write_text('{"at": 1e12')  # truncated: everything is read again
     found, everything, _ = look()
     assert (len(found.open), everything) == (TASKS - 1, True)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,7 +96,32 @@ def answer(question: Question) -> np.ndarray:
     return truth(question.sample.frame)
 
 
-def test_a_video_is_labeled_end_to_end(project: Layout, server: LabelStudioServer) -> None:
+@contextlib.contextmanager
+def watched(project: Layout, output: Path) -> Iterator[Callable[[str], None]]:
+    """`fewclicks run --watch`, and what waits until it says something; at the end it has ended by itself."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "LABEL_STUDIO_API"))}
+    command = [sys.executable, "-u", "-m", "fewclicks", "run", str(project.root), "--watch", "--every", "1"]
+    with output.open("w") as out:
+        process = subprocess.Popen(
+            command, env=environment | {"COLUMNS": "250", "OMP_NUM_THREADS": "1"}, stdout=out, stderr=subprocess.STDOUT
+        )
+
+    def told(text: str) -> None:
+        deadline = time.monotonic() + 600
+        while text not in output.read_text():
+            assert time.monotonic() < deadline, output.read_text()
+            assert process.poll() is None or text in output.read_text(), output.read_text()
+            time.sleep(0.3)
+
+    try:
+        yield told
+        assert process.wait(timeout=120) == 0, output.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_video_is_labeled_end_to_end(project: Layout, server: LabelStudioServer, tmp_path: Path) -> None:
     out = fewclicks("run", project.root).stdout
     assert "round 1, waiting for 2 of 2 answers" in out
     assert server.url in out
@@ -104,9 +130,14 @@ def test_a_video_is_labeled_end_to_end(project: Layout, server: LabelStudioServe
     assert "1 new answer(s) stored" in fewclicks("pull", project.root).stdout
     assert "0 new answer(s) stored" in fewclicks("pull", project.root).stdout
     assert annotator(project, server).play(answer) == 1
-    assert "round 2, waiting for 2 of 2" in fewclicks("run", project.root).stdout
-    assert annotator(project, server).play(answer) == 2
-    assert "done, 2 rounds are done" in fewclicks("run", project.root).stdout
+    # the second round is watched while Label Studio goes away, and comes back at another address
+    with watched(project, tmp_path / "watch.txt") as told:
+        told("round 2, waiting for 2 of 2")
+        server.stop()
+        told("No Label Studio is running for this project.")
+        server.start()
+        assert annotator(project, server).play(answer) == 2
+        told("done, 2 rounds are done")
     status = fewclicks("status", project.root).stdout
     assert "done" in status
     assert "2/2" in status

@@ -43,11 +43,11 @@ def api(label_studio_server: LabelStudioServer) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def people(label_studio_server: LabelStudioServer) -> list[tuple[int, str]]:
-    """Three fresh users who signed up by invitation: id and e-mail address."""
+    """Five fresh users who signed up by invitation: id and e-mail address."""
     header = {"Authorization": f"Token {label_studio_server.token}"}
     invitation = httpx.get(f"{label_studio_server.url}/api/invite", headers=header, timeout=120).json()["invite_url"]
     made = []
-    for name in ("ann", "ben", "cem"):
+    for name in ("ann", "ben", "cem", "dot", "eve"):
         email = f"{name}-{uuid.uuid4().hex[:8]}@people.example"
         with httpx.Client(
             base_url=label_studio_server.url, timeout=120, follow_redirects=True, trust_env=False
@@ -88,19 +88,21 @@ def plays(server: LabelStudioServer, tool: LabelStudioTool, person: tuple[int, s
 def test_each_sample_is_answered_by_as_many_people_as_wanted(
     make_label_studio_tool: Make, ask: Any, people: Any, label_studio_server: LabelStudioServer
 ) -> None:
-    tool, questions = make_label_studio_tool(), [ask(0, 2), ask(1, 2)]
-    keys = {question.key for question in questions}
-    assert tool.push(questions, nothing) == 2
-    ann, ben, cem = people
-    assert plays(label_studio_server, tool, ann, 0) == 2
-    assert plays(label_studio_server, tool, ann, 0) == 0
-    assert tool.progress(keys).open == keys
-    assert plays(label_studio_server, tool, ben, 1) == 2
-    assert tool.progress(keys).answered == keys
-    assert plays(label_studio_server, tool, cem, 1) == 0
-    answers = list(tool.pull([questions[0].key]))
-    assert [answer.annotator for answer in answers] == [ann[1], ben[1]]
-    assert [int(answer.mask[0, 0]) for answer in answers if answer.mask is not None] == [0, 1]
+    """One sample each for 1 to 5 people."""
+    tool, questions = make_label_studio_tool(), [ask(opinions - 1, opinions) for opinions in range(1, 6)]
+    keys = [question.key for question in questions]
+    assert tool.push(questions, nothing) == 5
+    for turn, person in enumerate(people):
+        assert tool.progress(keys).open == set(keys[turn:])
+        assert plays(label_studio_server, tool, person, turn % 3) == 5 - turn
+        assert plays(label_studio_server, tool, person, 0) == 0  # nobody answers twice
+    assert tool.progress(keys).answered == set(keys)
+    answers: dict[str, list[tuple[str, int]]] = {key: [] for key in keys}
+    for answer in tool.pull(keys):
+        assert answer.mask is not None
+        answers[answer.key].append((answer.annotator, int(answer.mask[0, 0])))
+    for opinions, key in enumerate(keys, start=1):
+        assert answers[key] == [(email, turn % 3) for turn, (_, email) in enumerate(people[:opinions])]
 
 
 def test_one_more_opinion_opens_the_task_for_a_third_person_only(
@@ -109,7 +111,7 @@ def test_one_more_opinion_opens_the_task_for_a_third_person_only(
     tool, questions = make_label_studio_tool(), [ask(0, 2), ask(1, 2)]
     keys = [question.key for question in questions]
     tool.push(questions, nothing)
-    ann, ben, cem = people
+    ann, ben, cem = people[:3]
     for person in (ann, ben):
         plays(label_studio_server, tool, person, 0)
     more = replace(questions[1], opinions=3)
@@ -222,7 +224,7 @@ def test_each_who_says_that_a_tile_has_several_classes_is_replaced_by_somebody_w
     keys = {tile.key for tile in tiles}
     frame = ask(0, 2)
     assert tool.push([frame, *tiles], nothing) == 5
-    (ann, ben, cem), mixed = people, tiles[1].key
+    (ann, ben, cem), mixed = people[:3], tiles[1].key
     assert chooses(label_studio_server, tool.tiles_project_id(), ann, 0, several=mixed) == 1
     assert tool.progress(keys).open == keys
     painted = {row.data["fewclicks_key"]: row for row in list_tasks(api, tool.project_id())}
@@ -251,7 +253,7 @@ def test_one_more_opinion_on_a_tile_is_a_picture_to_paint_and_the_others_are_lef
     tool, tiles = make_label_studio_tool(), [ask_tile(number) for number in range(4)]
     keys = {tile.key for tile in tiles}
     tool.push(tiles, nothing)
-    ann, ben, cem = people
+    ann, ben, cem = people[:3]
     for class_id, person in enumerate((ann, ben)):
         chooses(label_studio_server, tool.tiles_project_id(), person, class_id)
     assert tool.progress(keys).answered == keys

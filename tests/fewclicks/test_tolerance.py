@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from connectors.street_scene import write_street
 from fewclicks.__main__ import main
 from workspace.files import write_image
 
@@ -48,3 +49,20 @@ def test_mistakes(tolerance, tmp_path: Path) -> None:
     assert "--iou 1.5 is no overlap" in tolerance(tmp_path / "m", "--iou", "1.5")[2]
     assert "holds no object" in tolerance(tmp_path / "m", "--without", "0")[2]
     assert "There are no labels at" in tolerance(tmp_path / "none")[2]
+
+
+@pytest.mark.slow
+def test_by_experiment(tolerance, tmp_path: Path) -> None:
+    street = tmp_path / "street"
+    write_street(street, 8, 160, 96, 0, lambda done, total: None)
+    result = tmp_path / "t.json"
+    arguments = ["--labeled", "2", "--judged", "2", "--steps", "2", "--out", result]
+    code, out, _ = tolerance(street, "--learn", "--noise", "none,dilation:3", *arguments)
+    assert code == 0, out
+    assert "dilation:3" in out
+    clean, wide = json.loads(result.read_text())["runs"]
+    assert (clean["noise"], clean["labels_miou"]) == ("none", 1.0)
+    assert wide["labels_miou"] < 0.95
+    assert wide["miou"] < clean["miou"]
+    assert "'fog:3' is no noise" in tolerance(street, "--learn", "--noise", "fog:3")[2]
+    assert "9 labeled frames do not fit a video of 8 frames" in tolerance(street, "--learn", "--labeled", "9")[2]

@@ -2,11 +2,15 @@
 
 python tests/flows/fault_campaign.py --faults 200 --videos 8 --seed 0
 
-Workers move the videos on while faults come at random instants: killed, frozen past the lease and woken, full disk,
-locked database, labeling tool away, a third worker, half-written files. When so many are through, the workers finish,
-and every video must be as it is without any fault: same samples, same labels, byte-identical masks, nobody asked
-twice. Workspaces that are finished early are begun anew. Prints the seed, a table, and "all as without faults", or
-exits with 1.
+Workers move the videos on while faults come at random instants: killed, frozen past the lease and woken, a full or
+read-only disk, a locked database, a clock that is set, the labeling tool away, a third worker, half-written files,
+files that are cut or have a bit flipped. When so many are through, the workers finish, and every video must be as it is
+without any fault: same samples, same labels, byte-identical masks, nobody asked twice. Workspaces that are finished
+early are begun anew. Prints the seed, a table, and "all as without faults", or exits with 1.
+
+The disk's errors are put into the last step of every write and into every change of the database, the clock into
+Python's time. What a disk damages the loop makes again; what it cannot, it holds the video for, and the operator (here
+with a copy of every file that was damaged) puts it back. Damage that nobody has read must be told when it is read.
 """
 
 from __future__ import annotations
@@ -30,6 +34,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 
 import workspace.files
 from connectors.labeling_tool import Question
@@ -37,9 +43,10 @@ from connectors.memory import MemoryTool
 from flows import machine
 from flows.context import Context
 from workspace.config import parse_config
+from workspace.damage import DamagedFile
 from workspace.errors import ToolUnavailable, UserError
 from workspace.facts import Facts
-from workspace.files import write_image
+from workspace.files import read_array, read_arrays, read_mask, read_rgb, read_undamaged, write_image
 from workspace.layout import Layout
 from workspace.states import Order, State
 from workspace.video import Video
@@ -54,7 +61,23 @@ SETTINGS = {
     "propagation": {"decoder_steps": 3, "tuning_steps": 3},
     "lease": {"seconds": LEASE_S},
 }
-KINDS = ("kill", "freeze", "disk full", "database locked", "tool away", "third worker", "half-written file")
+FLAGS = {"disk full": "full", "read-only disk": "readonly", "tool away": "away"}
+DAMAGED = {"flow", "embeddings", "frames", "labels", "masks", "models", "probabilities", "reviews"}
+KINDS = (
+    "kill",
+    "freeze",
+    "disk full",
+    "read-only disk",
+    "database locked",
+    "clock jump",
+    "tool away",
+    "third worker",
+    "half-written file",
+    "cut file",
+    "flipped bit",
+)
+DISK = {"full": errno.ENOSPC, "readonly": errno.EROFS}
+CHANGES = ("INSERT", "UPDATE", "DELETE", "CREATE", "ALTER")
 
 
 def video(number: int) -> Video:
@@ -113,14 +136,8 @@ def make_workspace(root: Path, videos: int) -> None:
 
 def work(root: Path, seed: int, seconds: float = 600.0) -> int:
     """What a worker does, until every video is done: errors of the moment are tried again, as a schedule would."""
-    full, replace = root / "full", os.replace
-
-    def guarded(source: str, target: str) -> None:
-        if full.exists():
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
-        replace(source, target)
-
-    workspace.files.os.replace = guarded  # the last step of every write
+    break_disk(root)
+    break_clock(root)
     order, deadline = random.Random(seed), time.monotonic() + seconds
     layout = Layout(root)
     while time.monotonic() < deadline:
@@ -133,15 +150,95 @@ def work(root: Path, seed: int, seconds: float = 600.0) -> int:
                     return 0
                 for row in order.sample(rows, len(rows)):
                     if row.hold is not None:  # three failures in a row: an operator looks, and lets it go on
+                        put_back(root, row.video.id)
                         facts.order(row.video.id, Order.RETRY)
                     machine.advance(context, row.video.id)
         except Exception as error:
-            known = isinstance(error, UserError) or "locked" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC
+            known = isinstance(error, UserError | OperationalError) or getattr(error, "errno", 0) in DISK.values()
             if not known:  # two workers in one step, for instance
                 with (root / "unexpected").open("a") as log:
                     log.write(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}\n")
         time.sleep(0.02)
     return 9
+
+
+def break_disk(root: Path) -> None:
+    """From now on no file appears in this process, and no fact, while a flag lies in the folder."""
+    replace = os.replace
+
+    def trouble(name: str) -> None:
+        for flag, number in DISK.items():
+            if (root / flag).exists():
+                raise OSError(number, os.strerror(number), name)
+
+    def guarded(source: str, target: str) -> None:
+        trouble(str(target))
+        replace(source, target)
+
+    workspace.files.os.replace = guarded  # the last step of every write
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def _(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith(CHANGES):
+            try:
+                trouble("fewclicks.db")
+            except OSError as error:
+                raise OperationalError(statement, None, sqlite3.OperationalError(str(error))) from None
+
+
+def break_clock(root: Path) -> None:
+    """From now on this process sees the clock as the file `clock` says: so many seconds off."""
+    right, offset = time.time, root / "clock"
+
+    def now() -> float:
+        with contextlib.suppress(OSError, ValueError):  # not there, or just being written
+            return right() + float(offset.read_text())
+        return right()
+
+    time.time = now
+
+
+def damaged_name(root: Path, path: Path) -> Path:
+    return root / "as-it-was" / path.relative_to(root)
+
+
+def put_back(root: Path, video: str) -> None:
+    """What the operator does: files of the video that are there and not as they were come from the backup."""
+    for copy in sorted((root / "as-it-was" / "videos" / video).rglob("*.*")):
+        path = root / copy.relative_to(root / "as-it-was")
+        if path.exists() and path.read_bytes() != copy.read_bytes():
+            part = path.with_name(f".back.{os.getpid()}")
+            shutil.copyfile(copy, part)
+            os.rename(part, path)  # not as the product writes: the operator's disk has room
+
+
+def unnoticed(root: Path) -> list[str]:
+    """Damage that is still there and would be read as if it were right; the other is put back."""
+    found = []
+    for copy in sorted((root / "as-it-was").rglob("*.*")):
+        path = root / copy.relative_to(root / "as-it-was")
+        if path.is_file() and path.read_bytes() != copy.read_bytes():
+            try:
+                same = read(path) == read(copy)  # a bit of no meaning, such as a date in a zip
+            except DamagedFile:
+                same = True
+            if not same:
+                found.append(f"{path.relative_to(root)} is read though it is damaged")
+    for folder in (root / "videos").iterdir():
+        put_back(root, folder.name)
+    return found
+
+
+def read(path: Path) -> bytes:
+    if path.suffix == ".npy":
+        return read_array(path).tobytes()
+    if path.suffix == ".npz":
+        return b"".join(array.tobytes() for _, array in sorted(read_arrays(path).items()))
+    return read_undamaged(path) if path.suffix != ".png" else read_mask_or_frame(path)
+
+
+def read_mask_or_frame(path: Path) -> bytes:
+    return (read_rgb(path) if path.parent.name == "frames" else read_mask(path)).tobytes()
 
 
 def started(root: Path, seed: int) -> int:
@@ -189,8 +286,8 @@ class Campaign:
             child = self.chance.choice(self.workers)
             os.kill(child, signal.SIGSTOP)
             self.frozen[child] = time.monotonic() + LEASE_S * self.chance.uniform(0.5, 2.0)
-        elif kind in ("disk full", "tool away"):
-            flag = self.root / ("full" if kind == "disk full" else "away")
+        elif kind in FLAGS:
+            flag = self.root / FLAGS[kind]
             flag.touch()
             self.until[flag] = time.monotonic() + self.chance.uniform(0.05, 0.5)
         elif kind == "database locked":
@@ -201,12 +298,40 @@ class Campaign:
                 connection.execute("BEGIN IMMEDIATE")
                 time.sleep(self.chance.uniform(0.05, 0.4))
                 connection.rollback()
+        elif kind == "clock jump":
+            jump = self.chance.choice([-86_400.0, -60.0, -2.0, 2.0, 60.0, 86_400.0])
+            (self.root / "clock").write_text(str(jump))
         elif kind == "third worker":
             self.workers.append(started(self.root, self.chance.randrange(2**31)))
+        elif kind in ("cut file", "flipped bit"):
+            self.damage(kind)
         else:
             place = self.root / "videos" / self.chance.choice(os.listdir(self.root / "videos")) / "masks"
             place.mkdir(exist_ok=True)
             (place / f".left.{self.chance.randrange(10**6)}.part").write_bytes(b"half")
+
+    def damage(self, kind: str) -> None:
+        """In one file that is complete; a copy of it is kept, as a backup would have it."""
+        there = [
+            path
+            for path in sorted((self.root / "videos").rglob("*.*"))
+            if path.suffix in (".npy", ".npz", ".png", ".pt")
+            and path.relative_to(self.root).parts[2] in DAMAGED
+            and not path.name.startswith(".")
+        ]
+        with contextlib.suppress(OSError):  # it has just been removed
+            path = self.chance.choice(there)
+            data, copy = path.read_bytes(), damaged_name(self.root, path)
+            if not copy.exists():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(data)
+            with path.open("r+b") as file:
+                at = self.chance.randrange(len(data))
+                if kind == "cut file":
+                    file.truncate(at)
+                else:
+                    file.seek(at)
+                    file.write(bytes([data[at] ^ 1 << self.chance.randrange(8)]))
 
     def settle(self, everything: bool = False) -> None:
         """End what has lasted long enough; workers that have ended are replaced unless all is done."""
@@ -280,13 +405,14 @@ def run(folder: Path, faults: int, videos: int, seed: int) -> tuple[Counter[str]
             if code != 0:
                 wrong.append(f"workspace {rounds}: it did not finish ({code})")
         finally:
-            for flag in ("full", "away"):
+            for flag in FLAGS.values():
                 (root / flag).unlink(missing_ok=True)
             for worker in campaign.workers:
                 kill(worker)
         unexpected = root / "unexpected"
         if unexpected.exists():
             wrong += [f"workspace {rounds}: {line}" for line in unexpected.read_text().splitlines()]
+        wrong += [f"workspace {rounds}: {line}" for line in unnoticed(root)]
         for number, expected in enumerate(wanted):
             found = outcome(root, number)
             wrong += [f"workspace {rounds}, video {number}: {key}" for key in expected if found[key] != expected[key]]

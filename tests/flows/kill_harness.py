@@ -28,6 +28,7 @@ from connectors.labeling_tool import Question
 from connectors.memory import MemoryTool
 from flows import machine
 from flows.context import Context
+from flows.steps import Step
 from workspace.config import parse_config
 from workspace.facts import Facts, Lease
 from workspace.files import write_image
@@ -119,7 +120,7 @@ def run(root: Path, points: Points) -> str:
     config = parse_config(SETTINGS, "harness")
     context = Context(layout, config, facts, WatchedTool(root / "tool.db", points), lambda what, _: points(what))
 
-    def step(state: State, do: machine.Step, context: Context, lease: Lease) -> bool:
+    def step(state: State, do: Step, context: Context, lease: Lease) -> bool:
         points.state = state.value
         return do(context, lease)
 

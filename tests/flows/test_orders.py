@@ -14,6 +14,7 @@ from flows import machine
 from flows.context import Context
 from flows.machine import Outcome, advance, has_work
 from flows.progress import project_rows, waiting_for
+from flows.steps import Step
 from workspace.errors import ToolUnavailable, UserError
 from workspace.facts import Lease
 from workspace.states import MOST_FAILURES, Hold, Order, State
@@ -30,7 +31,7 @@ def test_paused_in_every_step_it_comes_to_the_same_end(make_context: MakeContext
     context = replace(context, reviews=tool)
     paused: set[State] = set()
 
-    def step(state: State, do: machine.Step, context: Context, lease: Lease) -> bool:
+    def step(state: State, do: Step, context: Context, lease: Lease) -> bool:
         if state not in paused:
             paused.add(state)
             assert context.facts.order(CLIP, Order.PAUSE)
@@ -55,7 +56,7 @@ def test_paused_in_every_step_it_comes_to_the_same_end(make_context: MakeContext
 
 
 def breaking(error: Exception, at: State) -> machine.RunStep:
-    def step(state: State, do: machine.Step, context: Context, lease: Lease) -> bool:
+    def step(state: State, do: Step, context: Context, lease: Lease) -> bool:
         if state is at:
             raise error
         return do(context, lease)

@@ -13,6 +13,7 @@ from connectors.memory import MemoryTool
 from flows import machine
 from flows.labels import labels_from_events
 from flows.people import estimate_people, one_per_person, people_rows
+from flows.steps import Step
 from quality.consolidation import majority
 from workspace.files import read_mask, write_image
 from workspace.label import Label
@@ -39,7 +40,7 @@ def draws(truth) -> tuple[Draw, Draw]:
 def asked_out(context) -> bool:
     """Advance the video up to its first fit, which is not what is tested here; True once people have said enough."""
 
-    def run(state: State, step: machine.Step, context, lease) -> bool:
+    def run(state: State, step: Step, context, lease) -> bool:
         return state is not State.FITTING and step(context, lease)
 
     machine.advance(context, VIDEO, run)

@@ -48,6 +48,8 @@ def test_offers_are_repriced_by_granularity() -> None:
     assert factors == {"frame": 2.5, "patch:16": 1.5, "superpixel": 1.0}
     assert [s.scores.cost.tolist() for s in found["frame"]] == [[25], [75]]
     assert found["patch:16"][0].scores.cost.tolist() == [3, 6]
+    _, factors = repriced(offers, Prices(frame=50))
+    assert factors["patch:16"] == 2.5  # no patch was answered yet: what frames tell holds for their parts
     same, factors = repriced(offers | {"frame": []}, Prices())
     assert set(factors.values()) == {1.0}
     assert same["patch:16"][0].scores.cost.tolist() == [2, 4]

@@ -13,9 +13,9 @@ from connectors.memory import MemoryTool
 from fewclicks.__main__ import main
 from flows.context import Context
 from flows.labels import label_payload
-from flows.reviewing import disagreements, to_review
+from flows.reviewing import ToReview, disagreements, expected_overlaps, to_review
 from workspace.config import PropagationConfig, SegmenterConfig
-from workspace.facts import NewEvent
+from workspace.facts import Event, NewEvent
 from workspace.files import write_image
 from workspace.label import Label
 from workspace.sample import Sample
@@ -62,6 +62,37 @@ def test_a_shift_and_a_quarrel_are_told_apart() -> None:
     assert {int(found.frames[first]), int(found.frames[second])} == {2, 6}
     assert "lies beside where the labels before and after have it" in found.reason(2, names)
     assert found.reason(6, names) == "the annotators disagree"
+
+
+def test_hasty_clicks_are_a_sign_and_without_any_nothing_changes() -> None:
+    labels = {index: square() for index in range(8)}
+    pictures = [np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * 8
+
+    def order(clicked: dict[int, float] | None) -> ToReview:
+        return to_review(pictures, labels, still, 2, None, PropagationConfig(), {}, lambda part: None, clicked=clicked)
+
+    found = order({1: 0.9, 2: 0.92, 4: 0.55, 5: 0.91})
+    assert found.frames[found.found.order[0]] == 4
+    assert found.reason(int(found.found.order[0]), ("ground", "car")) == "clicked as hasty work is"
+    assert found.reason(2, ("ground", "car")) == "nothing unusual"  # of the four the most careful
+    without = order({})
+    np.testing.assert_array_equal(without.found.order, order(None).found.order)
+    assert not without.found.suspicion.any()
+
+
+def test_the_worst_mask_of_a_frame_counts_and_of_a_corrected_annotation_the_last_version() -> None:
+    hasty = [[0.0, 0.5, 0.5, 1, 0.05, 0.05], [0.4, 0.2, 0.9, 0, 0.05, 0.02]]
+    patient = [[3.0 * k, 0.5, 0.5, 1, change, 0.1] for k, change in enumerate((0.09, 0.02, 0.004))]
+
+    def event(number: int, frame: int, clicked: list[object] | None) -> Event:
+        payload = {"sample": Sample(frame).key, "annotation": "a"} | ({} if clicked is None else {"clicked": clicked})
+        return Event(number, 0.0, VIDEO, 1, "label", payload)
+
+    worst = expected_overlaps([event(1, 0, [patient, hasty]), event(2, 1, [patient]), event(3, 2, None)])
+    assert set(worst) == {0, 1}
+    assert worst[0] < worst[1]
+    again = expected_overlaps([event(1, 0, [hasty]), event(2, 0, [patient])])
+    assert again == {0: worst[1]}
 
 
 def answer(context: Context, name: str, mask: np.ndarray, frame: int, annotator: str = "anna") -> Label:

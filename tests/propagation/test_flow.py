@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -38,6 +40,19 @@ def test_flow_of_a_still_frame_is_zero_at_any_size(size):
     flow = dis_flow(image, image, 640)
     assert flow.shape == (*size, 2)
     assert np.abs(flow).max() < 0.05
+
+
+def test_flow_does_not_depend_on_what_the_thread_computed_before():
+    def pair(height: int, width: int, shift: int) -> tuple[np.ndarray, np.ndarray]:
+        wide = texture(height, width + 8)
+        return wide[:, 4 : width + 4], wide[:, 4 + shift : width + 4 + shift]
+
+    def in_a_new_thread(*images: np.ndarray) -> np.ndarray:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(dis_flow, *images, 640).result()
+
+    for images in (pair(96, 128, 3), pair(40, 200, -2), pair(96, 128, -4), pair(96, 128, 3)):
+        np.testing.assert_array_equal(dis_flow(*images, 640), in_a_new_thread(*images))
 
 
 @settings(max_examples=20, deadline=None)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quality.planted_errors import KINDS, missing_object, phantom, shifted_contour, swapped_ids, wrong_class
-from quality.suspicion import both_sides, contradiction, disbelief, doubts, regions_of, shift
+from quality.suspicion import Regions, Sign, both_sides, contradictions, disbelief, doubts, regions_of, shift, unusual
 
 H, W = 40, 60
 
@@ -23,6 +23,11 @@ def told(*masks: np.ndarray) -> np.ndarray:
 
 
 GOOD = told(*[scene()] * 4)
+
+
+def contradiction(label: np.ndarray, witnesses: np.ndarray, regions: Regions) -> Sign:
+    """Of a label among many that nothing is said against."""
+    return max(contradictions(label, witnesses, regions).values(), key=lambda sign: sign.score, default=Sign(0.0))
 
 
 def test_regions_are_numbered_class_by_class():
@@ -52,6 +57,22 @@ def test_a_wrong_class_and_a_missing_object():
     empty = np.zeros((H, W), np.uint8)
     sign = contradiction(empty, GOOD, regions_of(empty))
     assert (sign.class_id, sign.instead, sign.share, sign.box) == (0, 1, 1.0, (10, 20, 12, 12))
+
+
+def test_what_many_labels_show_is_usual_for_these_two_classes_only():
+    flicker, rare = Sign(5.0, class_id=1, instead=2), Sign(3.0, class_id=1, instead=3)
+    signs = unusual([{(1, 2): flicker}] * 10 + [{(1, 2): flicker, (1, 3): rare}])
+    assert [sign.score for sign in signs] == [0.0] * 10 + [3.0]
+    assert signs[10].instead == 3
+    # with one mistake per ten labels nothing is usual, and it does not matter whose mistake comes first
+    (lonely,) = [sign for sign in unusual([{}] * 9 + [{(1, 2): flicker}]) if sign.score > 0]
+    assert lonely == flicker
+    first, second, *_ = unusual([{(0, 1): Sign(4.0)}, {(0, 1): Sign(6.0)}, {(0, 1): Sign(5.0)}])
+    # between two classes alone it changes no order: 4 - 5, 6 - 4, 5 - 4
+    assert (first.score, second.score) == (-1.0, 2.0)
+    assert unusual([]) == []
+    assert unusual([{}]) == [Sign(0.0)]
+    assert unusual([{(1, 2): flicker}]) == [flicker]
 
 
 def test_the_mistake_of_a_neighbour_is_not_held_against_a_label():

@@ -118,6 +118,16 @@ def test_a_commit_moves_the_state_and_appends_the_facts_together(facts: Facts) -
     assert facts.last_event(VIDEO.id, "selected").payload == {"samples": ["f000001"]}
 
 
+def test_a_lease_from_before_the_clock_was_set_back_keeps_nobody_out(facts: Facts) -> None:
+    old = claim(facts)
+    assert facts.claim(VIDEO.id, 60) is None
+    with facts._engine.begin() as connection:  # as if the clock had been a day ahead when it was taken
+        connection.execute(text("UPDATE video SET lease_until = lease_until + 86400"))
+    assert facts.claim(VIDEO.id, 60) is not None
+    with pytest.raises(LeaseLost):
+        old.check()
+
+
 def test_an_illegal_move_is_refused(facts: Facts) -> None:
     lease = claim(facts)
     with pytest.raises(ValueError, match="cannot go from ready to done"):

@@ -13,7 +13,8 @@ from sqlalchemy import create_engine, text
 
 from workspace.facts import Facts, NewEvent
 from workspace.migrations import MIGRATIONS, migrate
-from workspace.tallies import Tally, Work, recount
+from workspace.recounting import recount
+from workspace.tallies import Tally, Work
 from workspace.video import Video
 
 VIDEOS = [Video(f"{name}-0123456789", name, name * 64, 9, 8, 8, 25.0, ".png") for name in "ab"]
@@ -160,6 +161,31 @@ def test_one_by_one_they_come_to_the_same_as_all_at_once(events: list) -> None:
             row for row in counted[1] if row.drawing or row.answers or row.skipped
         ]  # a day whose last annotation moved to another keeps a row of zeros
         assert (everything(facts)[0], everything(facts)[2]) == (counted[0], counted[2])
+
+
+def test_either_database_recounts_what_was_counted_one_by_one(open_facts: Callable[[], Facts]) -> None:
+    days = ["2026-01-01T00:00:00Z", "2026-01-02 10:00:00.5+00:00", "soon", "", None]
+    with open_facts() as facts:
+        for video in VIDEOS:
+            facts.add_video(video)
+        for number in range(60):
+            video, payload = VIDEOS[number % 2].id, {"samples": ["x"] * (number % 4), "disagreement": number / 100}
+            more = {"finished_at": days[number % 5], "seconds": number / 8 + 0.0005, "known_pixels": number}
+            more |= {"annotator": "anna", "effort": {"clicks": 3, "active_seconds": 1.25}} if number % 3 else {}
+            more |= {"source": "imported"} if number % 11 == 0 else {}
+            answer = label(f"f00000{number % 3}", str(number % 4), number % 7 == 0, number, **more)
+            facts.append(video, 1 + number % 2, answer)
+            for kind in ("selected", "withdrawn", "agreement", "failed", "moved"):
+                facts.append(video, 1, NewEvent(kind, payload | {"asked_more": number % 5 == 0}))
+        facts.append(None, 0, NewEvent("failed", {}))
+        facts.append(VIDEOS[0].id, 1, NewEvent("label", {"known_pixels": 3}))  # of nothing
+        counted = everything(facts)
+        with facts._engine.begin() as connection:
+            recount(connection)
+        found = everything(facts)
+        assert (found[0], found[2]) == (counted[0], counted[2])
+        assert found[1] == [row for row in counted[1] if row.answers or row.skipped]
+        assert found[0][VIDEOS[0].id].judged == 24
 
 
 def test_a_project_from_before_gets_its_sums(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def written(at: float) -> str:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     made = Server()
-    monkeypatch.setattr(listings, "list_tasks", made.list_tasks)
+    monkeypatch.setattr(listings, "each_task", made.list_tasks)
     monkeypatch.setattr(listings, "count_tasks", made.count_tasks)
     monkeypatch.setattr(listings.time, "time", lambda: made.now)
     monkeypatch.setattr(listings, "FULL_LOOK_S", 1e9)
@@ -98,3 +98,17 @@ def test_tasks_that_come_and_go_in_equal_number_are_seen(server: Server, tmp_pat
     server.now += 1
     server.tasks[TASKS] = TaskRow(TASKS, {KEY: "v/1/new"}, False), server.now
     assert [row.id for row in kept.rows(None, 1, "v/1/")] == [*range(3), *range(4, TASKS + 1)]
+
+
+def test_a_damaged_file_costs_one_listing_and_keys_narrow_it(server: Server, tmp_path: Path) -> None:
+    rows = Listings(tmp_path, "http://x").rows(None, 1, "v/1/")
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    broken = [whole[:cut] for cut in (0, 20, whole.index(b"v/1/9"), whole.rindex(b"[", 0, -20), len(whole) - 3)]
+    for content in (*broken, whole.replace(b"v/1/77", b"v/1/7w"), b"x"):
+        file.write_bytes(content)
+        server.read = 0
+        assert Listings(tmp_path, "http://x").rows(None, 1, "v/1/") == rows
+        assert server.read == TASKS
+    some = Listings(tmp_path, "http://x").rows(None, 1, "v/1/", {"v/1/7", "v/1/150", "else"})
+    assert [row.id for row in some] == [7, 150]

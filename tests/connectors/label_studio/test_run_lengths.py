@@ -41,6 +41,9 @@ def test_what_was_packed_comes_back(mask):
 def test_any_values_as_a_browser_packs_them(values):
     data = bytes(encode_rle(values))
     np.testing.assert_array_equal(unpack(data), values)
+    for step in (2, 4):
+        for first in range(step):
+            np.testing.assert_array_equal(unpack(data, first, step), values[first::step])
     assert announced(data) == len(values)
 
 

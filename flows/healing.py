@@ -1,0 +1,46 @@
+"""A file that a disk has damaged is made again where that is possible; what only people or a backup have is told."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from flows.context import Context
+from flows.rounds import newest_model
+from workspace.facts import Lease, NewEvent
+from workspace.states import State
+
+log = logging.getLogger(__name__)
+
+_MADE_BY_WHO_READS = {"flow", "embeddings", "scratch"}
+_MADE_BY_PROPAGATION = {"masks", "probabilities"}
+
+
+def heal(context: Context, lease: Lease, path: Path) -> bool:
+    """Remove the damaged file, so that it is made again from what it was made of; False if it cannot be, and stays.
+
+    Masks and probabilities are those of the newest model, made with the labels that there were then.
+    """
+    try:
+        place = path.relative_to(context.layout.video(lease.video))
+    except ValueError:
+        return False
+    kind, model = place.parts[0], place.parent.name
+    if kind in _MADE_BY_PROPAGATION:
+        fitted = context.facts.last_event(lease.video, "fitted")
+        if fitted is None or fitted.payload["model"] != model:
+            return False
+        path.unlink(missing_ok=True)
+        if lease.state is not State.PROPAGATING:  # which makes it anyway
+            if newest_model(context.facts, lease.video) != model:
+                return False
+            from flows.learning import complete
+
+            complete(context, lease, context.facts.video(lease.video).video, model, before=fitted.id)
+    elif kind in _MADE_BY_WHO_READS:
+        path.unlink(missing_ok=True)
+    else:
+        return False
+    log.warning("%s was damaged and is made again.", path)
+    lease.record([NewEvent("healed", {"file": place.as_posix()})])
+    return True

@@ -1,0 +1,71 @@
+"""The numbers by which a mask's quality is predicted from its clicks."""
+
+from __future__ import annotations
+
+from quality.click_care import CareModel
+
+SHIPPED = CareModel(
+    mean=(
+        1.40904,
+        0.24754,
+        0.49554,
+        0.08529,
+        0.57097,
+        0.24082,
+        0.27781,
+        0.77324,
+        -2.77555,
+        2.73773,
+        0.11806,
+        0.63456,
+        0.42283,
+        0.61177,
+        0.17049,
+        0.21039,
+        0.77324,
+        9.74505,
+    ),
+    scale=(
+        0.86737,
+        0.2383,
+        0.6237,
+        0.64463,
+        0.53457,
+        0.3354,
+        0.36498,
+        0.41873,
+        1.42877,
+        2.2308,
+        0.14682,
+        0.90859,
+        0.71472,
+        1.36751,
+        0.56926,
+        0.66984,
+        0.41873,
+        9.23977,
+    ),
+    weights=(
+        0.20122,
+        0.00055,
+        -0.00405,
+        0.01855,
+        -0.08536,
+        -0.11235,
+        0.0332,
+        -0.00792,
+        0.0375,
+        -0.21762,
+        -0.00323,
+        0.01847,
+        -0.01065,
+        0.03688,
+        0.08621,
+        -0.03059,
+        -0.00792,
+        0.04698,
+    ),
+    base=0.75523,
+)
+"""Learned from one simulated annotator of random care for each of 451 objects, who had the backend `classic`:
+`python -m benchmarks.click_care ... --learn FOLDER --times 1` (docs/assist.md says how well it does on others)."""
