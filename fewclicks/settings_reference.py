@@ -16,6 +16,8 @@ A misspelled key or a wrong value is an error that names it. `project.classes` h
 """
 _LINE = re.compile(r"^(?P<indent> *)(?P<key>[a-z_]+):(?P<value>[^#]*)(?:#(?!\w{6}) ?(?P<words>.*))?$")
 
+_PAGE = re.compile(r"\bdocs/([a-z-]+\.md)")  # default.yaml names pages by their path, this one lies beside them
+
 
 def settings_reference() -> str:
     """Markdown: a table per section with key, values, default and meaning."""
@@ -32,7 +34,7 @@ def settings_reference() -> str:
             default = "" if "default" not in field else f"`{json.dumps(field['default'])}`"
             row = f"`{section}.{key}`", _values(_resolved(field, schema)), default, explained[f"{section}.{key}"]
             parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n")
-    return "".join(parts)
+    return _PAGE.sub(r"[\1](\1)", "".join(parts))
 
 
 def _explained(text: str) -> Iterator[tuple[str, str]]:
