@@ -51,7 +51,7 @@ def test_a_person_sees_the_classes_and_the_prediction_corrects_it_and_submits(
 
     # the table of tasks shows the video's name as it is
     page.open(f"{label_studio_server.url}/projects/{tool.project_id()}/data")
-    page.wait_for(f"document.body.innerText.includes({json.dumps(VIDEO_NAME[:60])})")
+    page.wait_for(f"!!document.body && document.body.innerText.includes({json.dumps(VIDEO_NAME[:60])})")
     page.open(tool.link([q.key for q in questions]))
     page.wait_for(f"!!{SUBMIT} && document.querySelectorAll('.lsf-outliner-item').length >= 3")
     script = "JSON.stringify([...document.querySelectorAll('.lsf-label')].map(e => e.innerText))"

@@ -250,22 +250,26 @@ def test_class_names_of_any_spelling_come_back_from_tiles(
         np.testing.assert_array_equal(found[question.key].mask, inside(question, np.full((H, W), k, np.uint8)))
 
 
-@pytest.mark.parametrize("classes", [1, 60])
-def test_4k_comes_back_untouched_as_it_went(
-    make_label_studio_tool: Make, label_studio_server: LabelStudioServer, tmp_path: Path, classes: int
+@pytest.mark.parametrize(("height", "width", "classes"), [(2160, 3840, 6), (540, 960, 60)])
+def test_4k_and_60_classes_come_back_untouched_as_they_went(
+    make_label_studio_tool: Make,
+    label_studio_server: LabelStudioServer,
+    tmp_path: Path,
+    height: int,
+    width: int,
+    classes: int,
 ) -> None:
     """A frame, a patch over its corner, and a superpixel, each accepted as it is shown."""
-    height, width = 2160, 3840
-    rows, columns = np.arange(height) // 240, np.arange(width) // 320
+    rows, columns = np.arange(height) // (height // 9), np.arange(width) // (width // 12)
     mask = (np.add.outer(rows * 12, columns) % classes).astype(np.uint8)
-    mask[100:200, 200:400] = UNKNOWN
+    mask[10:80, 20:200] = UNKNOWN
     folder = label_studio_server.workspace_root / "videos" / f"large-{classes}" / "frames"
     folder.mkdir(parents=True)
     image, superpixels = folder / "000000.png", tmp_path / "ids.npy"
     cv2.imwrite(str(image), np.zeros((height, width, 3), np.uint8))
     ids = np.add.outer(rows * 12, columns).astype(np.int32)
     np.save(superpixels, ids)
-    samples = (Sample(0), Sample(0, box=(2100, 3790, 100, 100)), Sample(0, superpixel=("0a1b2c3d", 37)))
+    samples = (Sample(0), Sample(0, box=(height - 60, width - 50, 100, 100)), Sample(0, superpixel=("0a1b2c3d", 37)))
     questions = [
         Question(question_key(VIDEO, 2, s), VIDEO, "S", 2, s, image, height, width, mask, "m", superpixels)
         for s in samples
