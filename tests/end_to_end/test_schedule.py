@@ -20,7 +20,7 @@ from connectors.label_studio.server import LabelStudioServer, running_server
 from workspace.facts import Facts
 from workspace.files import write_image
 from workspace.layout import Layout
-from workspace.states import State
+from workspace.states import Hold, State
 
 pytestmark = [pytest.mark.label_studio, pytest.mark.slow, pytest.mark.xdist_group("label_studio")]
 
@@ -76,11 +76,21 @@ def test_up_schedules_restarts_and_leaves_nothing(
         ]  # replaces, not doubles
         subprocess.run(deploy, env=environment | {"PREFECT_API_URL": api}, check=True)
         deployments = httpx.post(f"{api}/deployments/filter", json={}, timeout=60).json()
-        assert [len(deployment["schedules"]) for deployment in deployments] == [1]
+        assert sorted(len(deployment["schedules"]) for deployment in deployments) == [0, 1]
         until(lambda: facts.videos()[0].state is State.WAITING, layout.root / ".up" / "worker.log")
         assert [event.payload["new"] for event in facts.events(kind="pushed")] == [4]
         runs = httpx.post(f"{api}/flow_runs/filter", json={}, timeout=60).json()
         assert any(run["auto_scheduled"] and run["start_time"] for run in runs)
+
+        # an order from Prefect's page, which calls the same address; a wrong one is refused there
+        (steer,) = (deployment for deployment in deployments if not deployment["schedules"])
+        order = {"workspace": str(layout.root), "videos": [facts.videos()[0].video.id], "order": "stop"}
+        page = f"{api}/deployments/{steer['id']}/create_flow_run"
+        refused = httpx.post(page, json={"parameters": order, "enforce_parameter_schema": True}, timeout=60)
+        assert (refused.status_code, "'stop' is not one of" in refused.text) == (409, True), refused.text
+        right = {"parameters": order | {"order": "pause"}, "enforce_parameter_schema": True}
+        assert httpx.post(page, json=right, timeout=60).status_code == 201
+        until(lambda: facts.videos()[0].hold is Hold.PAUSED, layout.root / ".up" / "worker.log")
 
         # Label Studio dies and comes back where it was
         server = running_server(layout.root)
