@@ -1,10 +1,11 @@
-"""The flows that Prefect runs: `advance` moves one video on, `tick` looks at all videos of a project."""
+"""The flows that Prefect runs: `advance` moves one video on, `tick` looks at all of a project, `steer` gives orders."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import httpx
 from prefect import flow, get_run_logger, task
@@ -14,13 +15,14 @@ from prefect.cache_policies import NO_CACHE
 from flows import artifacts, machine
 from flows.budgets import turns
 from flows.context import Context, ShowProgress, open_context, silent
+from flows.progress import place_of
 from flows.steps import Step
 from flows.tools import label_studio_tool
 from workspace.errors import ToolUnavailable, UserError
-from workspace.facts import Lease
+from workspace.facts import Facts, Lease
 from workspace.layout import Layout
 from workspace.redaction import redact_logs
-from workspace.states import State
+from workspace.states import Order, State
 
 # Prefect stores the parameters of a run, and a progress bar is none: the command line leaves it here instead.
 progress_display: ContextVar[ShowProgress] = ContextVar("progress_display", default=silent)
@@ -78,6 +80,22 @@ def _show(context: Context, video: str) -> None:
         create_markdown_artifact(key=f"video-{video}", markdown=page, description="Masks, and where to go")
     except (OSError, UserError, ToolUnavailable, httpx.HTTPError, RuntimeError) as error:
         get_run_logger().warning("%s: not all artifacts could be made: %s", video, " ".join(str(error).split())[:200])
+
+
+@flow(name="steer", flow_run_name="{order} {videos}", persist_result=False)
+def steer(workspace: str, videos: list[str], order: Literal["pause", "resume", "cancel", "retry"]) -> dict[str, str]:
+    """What `fewclicks pause`, `resume`, `cancel` and `retry` do, from Prefect's page: give ids and choose an order.
+
+    workspace: the project's folder, as the worker sees it;  videos: their ids, as `fewclicks status` shows them
+    Returns where each video stands then. UserError, before any video is touched, for an id that there is not.
+    """
+    layout = Layout(Path(workspace).resolve())
+    with Facts.of(layout) as facts:
+        for video in videos:
+            facts.video(video)
+        for video in videos:
+            facts.order(video, Order(order))
+        return {video: place_of(facts.video(video)) for video in videos}
 
 
 def _open(workspace: str) -> Context:

@@ -1,4 +1,4 @@
-"""A project as a scheduled deployment on a Prefect server."""
+"""A project on a Prefect server: `tick` on a schedule, and `steer` for whoever gives orders from its page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def wake(layout: Layout) -> None:
 
 
 def deploy(root: Path, cron: str, pool: str) -> str:
-    """Register (or replace) the project's `tick` on the server at PREFECT_API_URL; returns "flow/deployment".
+    """Register or replace the project's `tick` and `steer` at PREFECT_API_URL; returns "flow/deployment" of the first.
 
     cron: five fields, in UTC. The work pool is made if there is none of that name (type: process).
     """
@@ -55,22 +55,30 @@ def deploy(root: Path, cron: str, pool: str) -> str:
 
     try:
         _ensure_pool(pool)
-        # an address of the code, not an object: the worker loads the flow in a process of its own
-        source: Any = Flow.from_source(source=str(PACKAGES), entrypoint="flows/advance.py:tick")
         name = deployment_name(layout)
-        source.deploy(
-            name=name,
-            work_pool_name=pool,
-            schedules=[schedule],
-            parameters={"workspace": str(layout.root)},
-            description=f"Moves every video of the fewclicks project {project} on where people have answered.",
-            tags=["fewclicks"],
-            job_variables={"env": {"OMP_WAIT_POLICY": "PASSIVE"}},
-            build=False,
-            push=False,
-            print_next_steps=False,
-            ignore_warnings=True,
-        )
+        for flow, schedules, what in (
+            (
+                "tick",
+                [schedule],
+                f"Moves every video of the fewclicks project {project} on where people have answered.",
+            ),
+            ("steer", [], f"Pauses, resumes, cancels or retries videos of the fewclicks project {project}."),
+        ):
+            # an address of the code, not an object: the worker loads the flow in a process of its own
+            source: Any = Flow.from_source(source=str(PACKAGES), entrypoint=f"flows/advance.py:{flow}")
+            source.deploy(
+                name=name,
+                work_pool_name=pool,
+                schedules=schedules,
+                parameters={"workspace": str(layout.root)},
+                description=what,
+                tags=["fewclicks"],
+                job_variables={"env": {"OMP_WAIT_POLICY": "PASSIVE"}},
+                build=False,
+                push=False,
+                print_next_steps=False,
+                ignore_warnings=True,
+            )
     except (httpx.HTTPError, PrefectHTTPStatusError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(

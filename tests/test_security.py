@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pickle
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ FOLDERS = (
     "assist",
     "dashboard",
     "fewclicks",
+    "benchmarks",
 )
 UNSAFE_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "jsonpickle", "tarfile"}
 # call -> the argument without which it may run what it reads
@@ -115,3 +117,10 @@ def test_pickles_in_arrays_and_models_do_not_go_off(tmp_path: Path) -> None:
         with pytest.raises(UserError):
             features(SegmenterConfig(name="mobilenet_v2", weights=str(tmp_path / name)), torch.device("cpu"), 0)
     assert not mark.exists()
+
+
+def test_the_versions_that_are_written_down_are_those_installed() -> None:
+    rows = re.findall(r"^\| ([a-z-]+) \| ([0-9.]+) \|", (ROOT / "docs" / "security.md").read_text(), re.MULTILINE)
+    pinned = (ROOT / "constraints.txt").read_text().split()
+    assert len(rows) == 10
+    assert all(f"{name}=={version}" in pinned for name, version in rows)

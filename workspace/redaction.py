@@ -6,10 +6,23 @@ Whoever reads a token says so here; from then on it is replaced wherever text le
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 REDACTED = "[secret]"
 _SHORTEST = 6  # characters; replacing shorter ones would mangle ordinary text
+# what others read from the environment, and may repeat when they fail; a password of a few letters may be a word too
+_VARIABLES = (
+    "LABEL_STUDIO_API_KEY",
+    "PGPASSWORD",
+    "PREFECT_API_AUTH_STRING",
+    "PREFECT_SERVER_API_AUTH_STRING",
+    "PREFECT_API_KEY",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "FEWCLICKS_DASHBOARD_TOKEN",
+)
+_SHORTEST_VARIABLE = 12
 _known: set[str] = set()
 
 
@@ -28,7 +41,13 @@ def redacted(text: str) -> str:
 
 
 def redact_logs() -> None:
-    """From now on in every log record of this process, whoever writes or handles it; again it changes nothing."""
+    """From now on in every log record of this process, whoever writes or handles it; again it changes nothing.
+
+    The secrets of the environment are among them.
+    """
+    for value in (os.environ.get(name, "") for name in _VARIABLES):
+        if len(value) >= _SHORTEST_VARIABLE:
+            keep_secret(value)
     made = logging.getLogRecordFactory()
     if getattr(made, "redacts", False):
         return

@@ -110,10 +110,11 @@ def carry(source: socket.socket, target: socket.socket, most: int | None, pause:
 
 
 def break_off(end: socket.socket) -> None:
-    """As a cable that is pulled: a reset, no polite end."""
+    """In whatever stands there: a reset where nothing was sent yet, else an end in the middle."""
     with suppress(OSError):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        end.close()
+        end.shutdown(socket.SHUT_RDWR)  # closing alone would not wake the thread that reads from it
+    end.close()
 
 
 def result(layout: Layout, facts: Facts, video: Video) -> tuple[Any, ...]:

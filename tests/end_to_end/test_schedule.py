@@ -26,7 +26,7 @@ from workspace.config import ClassConfig
 from workspace.facts import Facts
 from workspace.files import write_image
 from workspace.layout import Layout
-from workspace.states import State
+from workspace.states import Hold, State
 
 pytestmark = [pytest.mark.label_studio, pytest.mark.slow, pytest.mark.xdist_group("label_studio")]
 
@@ -92,11 +92,22 @@ def test_up_schedules_restarts_and_leaves_nothing(
         ]  # replaces, not doubles
         subprocess.run(deploy, env=environment | {"PREFECT_API_URL": api}, check=True)
         deployments = httpx.post(f"{api}/deployments/filter", json={}, timeout=60).json()
-        assert [len(deployment["schedules"]) for deployment in deployments] == [1]
+        assert sorted(len(deployment["schedules"]) for deployment in deployments) == [0, 1]
         until(lambda: facts.videos()[0].state is State.WAITING, layout.root / ".up" / "worker.log")
         assert [event.payload["new"] for event in facts.events(kind="pushed")] == [4]
         runs = httpx.post(f"{api}/flow_runs/filter", json={}, timeout=60).json()
         assert any(run["auto_scheduled"] and run["start_time"] for run in runs)
+
+        # an order from Prefect's page, which calls the same address; a wrong one is refused there
+        steer, ticking = sorted(deployments, key=lambda deployment: len(deployment["schedules"]))
+        order = {"workspace": str(layout.root), "videos": [facts.videos()[0].video.id], "order": "stop"}
+        page = f"{api}/deployments/{steer['id']}/create_flow_run"
+        refused = httpx.post(page, json={"parameters": order, "enforce_parameter_schema": True}, timeout=60)
+        assert (refused.status_code, "'stop' is not one of" in refused.text) == (409, True), refused.text
+        for right, hold in (("pause", Hold.PAUSED), ("resume", None)):
+            given = {"parameters": order | {"order": right}, "enforce_parameter_schema": True}
+            assert httpx.post(page, json=given, timeout=60).status_code == 201
+            until(lambda hold=hold: facts.videos()[0].hold is hold, layout.root / ".up" / "worker.log")
 
         # each run leaves links, and once there are masks a picture
         server = running_server(layout.root)
@@ -112,7 +123,7 @@ def test_up_schedules_restarts_and_leaves_nothing(
         one_class = (ClassConfig(name="a"),)
         people = LabelStudioAnnotator(server.url, server.token, record["project"], one_class)
         assert people.play(lambda question: np.zeros((48, 64), np.uint8)) == 4
-        httpx.post(f"{api}/deployments/{deployments[0]['id']}/create_flow_run", json={}, timeout=60).raise_for_status()
+        httpx.post(f"{api}/deployments/{ticking['id']}/create_flow_run", json={}, timeout=60).raise_for_status()
         until(lambda: "data:image" in artifact(api, f"video-{video}"), layout.root / ".up" / "worker.log")
         picture = artifact(api, f"video-{video}").split("(data:image/jpeg;base64,")[1].split(")")[0]
         assert Image.open(io.BytesIO(base64.b64decode(picture))).width == 128  # two frames beside each other

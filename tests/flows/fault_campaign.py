@@ -302,6 +302,10 @@ class Campaign:
             jump = self.chance.choice([-86_400.0, -60.0, -2.0, 2.0, 60.0, 86_400.0])
             (self.root / "clock").write_text(str(jump))
         elif kind == "third worker":
+            if len(self.workers) > 4:  # or a busy machine has a hundred in the end
+                oldest = self.workers.pop(0)
+                kill(oldest)
+                self.frozen.pop(oldest, None)
             self.workers.append(started(self.root, self.chance.randrange(2**31)))
         elif kind in ("cut file", "flipped bit"):
             self.damage(kind)

@@ -5,19 +5,23 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from prefect.exceptions import ParameterTypeError
 
 from connectors.memory import MemoryTool
 from flows import machine
 from flows.context import Context
 from flows.machine import Outcome, advance, has_work
 from flows.progress import project_rows, waiting_for
+from flows.projects import create_project
 from flows.steps import Step
 from workspace.errors import ToolUnavailable, UserError
-from workspace.facts import Lease
+from workspace.facts import Facts, Lease
 from workspace.states import MOST_FAILURES, Hold, Order, State
+from workspace.video import Video
 
 MakeContext = Callable[..., Context]
 Truth = Callable[[int], np.ndarray]
@@ -93,3 +97,20 @@ def test_trouble_that_is_not_the_videos_is_not_counted(make_context: MakeContext
             advance(context, CLIP, breaking(error, at))
     assert context.facts.video(CLIP).hold is None
     assert not list(context.facts.events(CLIP, "failed"))
+
+
+def test_orders_from_the_page_of_prefect_are_those_of_the_command_line(tmp_path: Path) -> None:
+    from flows.advance import steer
+
+    layout = create_project(tmp_path / "street", "street", ["road"], None)
+    with Facts.of(layout) as facts:
+        facts.add_video(Video(CLIP, "clip", "a" * 64, 4, 48, 32, 10.0, ".png"))
+        with pytest.raises(UserError, match="no video 'clap'"):
+            steer.fn(str(layout.root), [CLIP, "clap"], "pause")
+        assert facts.video(CLIP).hold is None  # none was touched
+        assert steer.fn(str(layout.root), [CLIP], "pause") == {CLIP: "paused (ready)"}
+        with pytest.raises(UserError, match="is paused, so it cannot retry"):
+            steer.fn(str(layout.root), [CLIP], "retry")
+        assert steer.fn(str(layout.root), [CLIP], "resume") == {CLIP: "ready"}
+    with pytest.raises(ParameterTypeError, match="'pause', 'resume', 'cancel' or 'retry'"):
+        steer.validate_parameters({"workspace": "street", "videos": [CLIP], "order": "stop"})

@@ -52,6 +52,14 @@ def test_every_log_record_of_the_process(caplog: pytest.LogCaptureFixture) -> No
     assert TOKEN not in out.getvalue() + caplog.text
 
 
+def test_secrets_of_the_environment_that_others_may_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "fewclicks:0123456789")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "ABCDEFGHIJKLMNOP")
+    monkeypatch.setenv("PGPASSWORD", "street")  # too short to be told from the word
+    redact_logs()
+    assert redacted("fewclicks:0123456789 ABCDEFGHIJKLMNOP street") == "[secret] [secret] street"
+
+
 def test_errors() -> None:
     keep_secret(TOKEN)
     error = UserError(f"It refuses {TOKEN}.", f"Look at {TOKEN}.")
