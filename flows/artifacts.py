@@ -21,6 +21,7 @@ from flows.rounds import asked_in, newest_model
 from flows.stack import DASHBOARD_VARIABLE
 from workspace.colors import class_colors
 from workspace.config import Config
+from workspace.errors import UserError
 from workspace.facts import VideoState
 from workspace.files import read_array, read_mask, read_rgb
 from workspace.layout import Layout
@@ -97,18 +98,29 @@ def _shown(context: Context, video: Video) -> list[str]:
     config, layout = context.config, context.layout
     colors = class_colors(config.project.classes)
     frames = np.unique(((np.arange(_FRAMES_SHOWN) + 0.5) / _FRAMES_SHOWN * video.frames).astype(int)).tolist()
-    tiles = []
-    for index in frames:
-        rgb, mask = read_rgb(layout.frame(video, index)), read_mask(layout.masks(video.id, model) / f"{index:06d}.png")
-        size = _size(video)
-        small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-        tiles.append(overlay(small, cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST), colors))
+    try:
+        tiles = [_tile(layout, video, model, index, colors) for index in frames]
+    except (OSError, UserError):
+        return []  # they lie on another machine, or were cleared away: the links are still of use
     sheet = contact_sheet(tiles)
     sheet = np.concatenate([sheet, legend(config.project.class_names, colors, sheet.shape[1])])
     done, data = cv2.imencode(".jpg", sheet[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     assert done
     told = f"Frames {', '.join(map(str, frames))} of {video.frames} with their masks"
     return [f"{told}:", "", f"![{told}](data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode('ascii')})"]
+
+
+def _tile(layout: Layout, video: Video, model: str, index: int, colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A frame with its mask, (h, w, 3) uint8, at most as wide as a picture for Prefect may be."""
+    rgb, mask = read_rgb(layout.frame(video, index)), read_mask(layout.masks(video.id, model) / f"{index:06d}.png")
+    width = min(video.width, _TILE_PX)
+    size = width, max(1, round(video.height * width / video.width))
+    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    return overlay(
+        np.asarray(small, np.uint8),
+        np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST), np.uint8),
+        colors,
+    )
 
 
 def contact_sheet(tiles: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -118,11 +130,6 @@ def contact_sheet(tiles: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     full = tiles + blank
     rows = [np.concatenate(full[n : n + columns], axis=1) for n in range(0, len(full), columns)]
     return np.concatenate(rows)
-
-
-def _size(video: Video) -> tuple[int, int]:
-    width = min(video.width, _TILE_PX)
-    return width, max(1, round(video.height * width / video.width))
 
 
 def _worst_frame(layout: Layout, video: Video, model: str) -> int | None:

@@ -64,6 +64,9 @@ def test_a_run_is_shown_as_table_links_and_picture(
     assert image.height > 2 * 32  # and the legend below
     shutil.rmtree(context.layout.videos / CLIP / "frame-errors")
     assert "errors" not in artifacts.video_page(context, row)
+    shutil.rmtree(context.layout.videos / CLIP / "masks")
+    bare = artifacts.video_page(context, row)
+    assert ("![" in bare, "[Player]" in bare) == (False, True)
 
 
 def test_the_address_of_the_dashboard(make_context: MakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
