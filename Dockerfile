@@ -29,5 +29,5 @@ RUN pip install -c constraints.txt ".[postgres,s3]" asyncpg==0.32.0 \
 # nobody's account: what the containers may write is the project and their own home
 RUN useradd --create-home --uid 1000 fewclicks
 USER fewclicks
-WORKDIR /home/fewclicks
+WORKDIR /project
 CMD ["fewclicks", "--help"]
