@@ -27,7 +27,7 @@ RUN pip install -c constraints.txt ".[postgres,s3]" asyncpg==0.32.0 \
     && pip install --force-reinstall --no-deps opencv-contrib-python-headless==4.12.0.88
 
 # nobody's account: what the containers may write is the project and their own home
-RUN useradd --create-home --uid 1000 fewclicks && install -d -o fewclicks /srv/fewclicks
+RUN useradd --create-home --uid 1000 fewclicks
 USER fewclicks
-WORKDIR /srv/fewclicks
+WORKDIR /project
 CMD ["fewclicks", "--help"]
