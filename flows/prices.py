@@ -29,14 +29,15 @@ class Prices:
         """What expected clicks of samples of a granularity are to be multiplied by.
 
         of_frames: expected clicks of a whole frame, on average; None if none is left. Until patches were answered they
-        are corrected as frames are: both are judged by the same predicted outlines, and compared with one another.
+        are corrected as frames are, but never downwards: both are judged by the same predicted outlines, and the best
+        of thousands of patches are those that were judged too kindly.
         """
         frame = self.frame / of_frames if self.frame and of_frames else 1.0
         if name == FRAME:
             return frame
         if patch_shape(name) is None:
             return 1.0
-        return frame if self.patch is None else self.patch
+        return max(1.0, frame) if self.patch is None else self.patch
 
 
 def prices(facts: Facts, video: str) -> Prices:

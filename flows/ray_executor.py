@@ -7,12 +7,15 @@ use and ends with this process; with RAY_ADDRESS a running one is used.
 from __future__ import annotations
 
 import os
+import secrets
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 from flows.executors import Beat, Item, Out
 from workspace.errors import UserError
+from workspace.redaction import keep_secret
 
 _LOOK_S = 1.0  # between two signs of life of the lease
 
@@ -133,19 +136,26 @@ def _told(ray: Any, reference: Any) -> Any:
 
 def _started() -> Any:
     """The module, with Ray running in this process."""
+    known = sys.modules.get("ray")
+    if known is not None and known.is_initialized():
+        return known
+    settings: dict[str, Any] = {}
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
+    if not os.environ.get("RAY_ADDRESS"):
+        settings = {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        if known is None:  # it looks once, when it is imported
+            # its processes listen on every interface: who speaks to them must know a token, which lies in no file
+            os.environ["RAY_AUTH_MODE"] = "token"
+            os.environ["RAY_AUTH_TOKEN"] = keep_secret(secrets.token_hex(32))
     try:
         import ray
+
+        ray.init(log_to_driver=False, configure_logging=False, **settings)
     except ImportError:
         raise UserError(
             "executor.name is ray, which is not installed.", "Run `pip install 'fewclicks[ray]'`, or set it to local."
         ) from None
-    if not ray.is_initialized():
-        alone = {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-        ours = {} if os.environ.get("RAY_ADDRESS") else alone
-        try:
-            ray.init(log_to_driver=False, configure_logging=False, **ours)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise UserError(f"Ray cannot be used: {' '.join(str(error).split())[:200]}.", "Is it running?") from None
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UserError(f"Ray cannot be used: {' '.join(str(error).split())[:200]}.", "Is it running?") from None
     return ray

@@ -29,10 +29,15 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def ray_here() -> Iterator[None]:
     """A Ray of this test's own with two GPUs that it believes in."""
-    ray = pytest.importorskip("ray")
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(ROOT)  # its processes need our folders and those of the tests
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
+    os.environ |= {
+        "PYTHONPATH": str(ROOT),  # its processes need our folders and those of the tests
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": 4 * "of-this-test",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
+    }
+    ray = pytest.importorskip("ray")
     ray.init(
         address="local", num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False,
         _node_ip_address="127.0.0.1",

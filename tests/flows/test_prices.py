@@ -50,6 +50,8 @@ def test_offers_are_repriced_by_granularity() -> None:
     assert found["patch:16"][0].scores.cost.tolist() == [3, 6]
     _, factors = repriced(offers, Prices(frame=50))
     assert factors["patch:16"] == 2.5  # no patch was answered yet: what frames tell holds for their parts
+    _, factors = repriced(offers, Prices(frame=10))
+    assert factors == {"frame": 0.5, "patch:16": 1.0, "superpixel": 1.0}  # and never downwards
     same, factors = repriced(offers | {"frame": []}, Prices())
     assert set(factors.values()) == {1.0}
     assert same["patch:16"][0].scores.cost.tolist() == [2, 4]
