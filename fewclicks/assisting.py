@@ -108,7 +108,7 @@ def train(
     ] = None,
     images: Annotated[
         int, typer.Option(min=1, help="At most so many are learned from, for clicks and for boxes.")
-    ] = 6000,
+    ] = 20_000,
     minutes: Annotated[float, typer.Option(min=0.1, help="At most so long, for clicks and for boxes.")] = 28.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:

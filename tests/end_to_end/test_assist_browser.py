@@ -23,7 +23,7 @@ from assist.snapping import Snapper
 from benchmarks.browser import SUBMIT, Page
 from connectors.label_studio.assist_connection import AssistAddress
 from connectors.label_studio.brush import decode_brush
-from connectors.label_studio.client import connected, request
+from connectors.label_studio.client import connected, request, tasks_answered_with
 from connectors.label_studio.image_source import ImageSource
 from connectors.label_studio.server import LabelStudioServer
 from connectors.label_studio.tool import LabelStudioTool
@@ -244,6 +244,11 @@ def test_a_rough_box_snaps_in_a_project_of_boxes(
         wait_for(lambda: any(task.total_annotations for task in client.tasks.list(project=project.id)))
         (task,) = client.tasks.list(project=project.id, fields="all")
         (region,) = task.annotations[0]["result"]
+        unsure = tasks_answered_with(client, project.id, "look at: ")
+    # the tiny model is not sure of every edge: that is stored with the box, and a filter finds the task by it
+    assert region["meta"]["text"] == answers[0][0]["meta"]["text"]
+    assert "look at: " in region["meta"]["text"][0]
+    assert unsure == [task.id]
     # the one box that is stored is the one that was answered, not the one that was drawn
     assert region["type"] == "rectanglelabels"
     for name in ("x", "y", "width", "height"):

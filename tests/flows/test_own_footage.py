@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
+from assist.training.train import Effort, train
 from connectors.memory import MemoryTool
+from fewclicks.assist_material import material_of
 from flows import machine
 from flows.context import Context
 from flows.own_footage import good_to_learn_from, own_footage
@@ -26,7 +30,7 @@ def test_good_frames_are_worked_out_on_paper() -> None:
 
 
 def test_held_out_labels_stay_held_out_and_the_fingerprint_follows_the_labels(
-    make_context: Callable[..., Context], truth: Callable[[int], np.ndarray]
+    make_context: Callable[..., Context], truth: Callable[[int], np.ndarray], footage: Path, tmp_path: Path
 ) -> None:
     tool = MemoryTool(answer=lambda question: truth(question.sample.frame))
     project = {"classes": ["ground", "box"], "background": "ground"}
@@ -54,3 +58,15 @@ def test_held_out_labels_stay_held_out_and_the_fingerprint_follows_the_labels(
     assert [f.image for f in second.held_out] == [f.image for f in first.held_out]
     learned = {f.image for f in (*second.human, *second.propagated)}
     assert not learned & {f.image for f in second.held_out}
+
+    # the same as the command takes it, together with footage of others
+    (context.layout.config_file).write_text(yaml.safe_dump({"project": project | {"name": "own"}}))
+    said: list[str] = []
+    material = material_of([context.layout.root, footage], said.append)
+    assert len(material.examples) == 3 + len(second.propagated) + 4
+    assert said[0].endswith("1 labeled one(s) held out to judge by")
+    _, (box,) = material.held_out[0].read()
+    np.testing.assert_array_equal(box == 1, truth(int(material.held_out[0].image_path.stem)) == 1)
+    train(material, tmp_path / "helper", "compact", None, Effort(3, 5.0), said.append, ("click",))
+    assert "on held-out labels" in said[-1]
+    assert (tmp_path / "helper" / "click.pt").exists() == said[-1].endswith("it is taken")
