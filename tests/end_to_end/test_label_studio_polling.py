@@ -44,9 +44,9 @@ def test_a_poll_reads_what_is_new_and_misses_nothing(
     def watched(client: Any, project: int, prefix: str | None = None, since: str | None = None) -> Any:
         rows = list_tasks(client, project, prefix, since)
         read.append((since is None, len(rows)))
-        return rows
+        return iter(rows)
 
-    monkeypatch.setattr(listings, "list_tasks", watched)
+    monkeypatch.setattr(listings, "each_task", watched)
     monkeypatch.setattr(listings, "OVERLAP", timedelta(0))
     assert len(tool.progress(keys).open) == TASKS
     assert read == [(True, TASKS)]
