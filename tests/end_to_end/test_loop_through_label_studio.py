@@ -176,7 +176,8 @@ def test_killed_in_the_middle_and_started_again(project: Layout, server: LabelSt
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
-        if (project.root / "label-studio-project.json").exists():
+        record = project.root / "label-studio-project.json"  # killed while it was made, it names no project yet
+        if record.exists() and json.loads(record.read_text())["project"] is not None:
             annotator(project, server).play(answer)
     for _ in range(4):
         if "done, 2 rounds" in fewclicks("run", project.root).stdout:
