@@ -17,7 +17,7 @@ _MADE_BY_PROPAGATION = {"masks", "probabilities"}
 
 
 def heal(context: Context, lease: Lease, path: Path) -> bool:
-    """Remove the damaged file, so that it is made again from what it was made of; False if it cannot be, and stays.
+    """Make the damaged file again from what it was made of; False if it cannot be, and stays.
 
     Masks and probabilities are those of the newest model, made with the labels that there were then.
     """
@@ -30,13 +30,16 @@ def heal(context: Context, lease: Lease, path: Path) -> bool:
         fitted = context.facts.last_event(lease.video, "fitted")
         if fitted is None or fitted.payload["model"] != model:
             return False
-        path.unlink(missing_ok=True)
-        if lease.state is not State.PROPAGATING:  # which makes it anyway
+        if lease.state is State.PROPAGATING:
+            path.unlink(missing_ok=True)  # this step makes what is not there
+        else:
             if newest_model(context.facts, lease.video) != model:
                 return False
             from flows.learning import complete
 
-            complete(context, lease, context.facts.video(lease.video).video, model, before=fitted.id)
+            # not removed first: killed before it is made again, the next run would find it neither whole nor damaged
+            video, frame = context.facts.video(lease.video).video, int(path.stem)
+            complete(context, lease, video, model, before=fitted.id, anew={frame})
     elif kind in _MADE_BY_WHO_READS:
         path.unlink(missing_ok=True)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -98,16 +99,24 @@ def propagate(context: Context, lease: Lease) -> bool:
     return True
 
 
-def complete(context: Context, lease: Lease, video: Video, model: str, before: int | None = None) -> None:
+def complete(
+    context: Context,
+    lease: Lease,
+    video: Video,
+    model: str,
+    before: int | None = None,
+    anew: Collection[int] = (),
+) -> None:
     """Make what is missing of the masks and probabilities of a model.
 
     before: number of the event from which on labels are not to be used: they came after the others were made
+    anew: frames to make again; their files stay until new ones take their place, whatever happens in between
     """
     masks, probabilities = context.layout.masks(video.id, model), context.layout.probabilities(video.id, model)
     missing = [
         index
         for index in range(video.frames)
-        if not (mask_file(masks, index).exists() and probabilities_file(probabilities, index).exists())
+        if index in anew or not (mask_file(masks, index).exists() and probabilities_file(probabilities, index).exists())
     ]
     if not missing:
         return

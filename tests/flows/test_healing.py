@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 from collections.abc import Callable
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 
 from connectors.memory import MemoryTool
+from connectors.simulated_annotator import simulated_annotator
 from flows import machine
 from flows.context import Context
+from flows.healing import heal
 from flows.machine import Outcome
 from workspace.damage import DamagedFile
 from workspace.facts import Facts, Lease
@@ -104,3 +107,23 @@ def test_a_damaged_label_or_frame_is_told_and_goes_on_once_it_is_back(make_conte
         path.write_bytes(data)
     context.facts.order(CLIP, Order.RETRY)
     assert machine.advance(context, CLIP, step) is Outcome.DONE
+
+
+@pytest.mark.slow
+def test_a_damaged_file_stays_until_another_takes_its_place(
+    make_context: Make, truth: Truth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = make_context(MemoryTool(answer=simulated_annotator(lambda _, frame: truth(frame))))
+    assert machine.advance(context, CLIP) is Outcome.DONE
+    path = sorted(context.layout.video(CLIP).glob("probabilities/*/*.npz"))[0]
+    path.write_bytes(path.read_bytes()[:-10])
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr("flows.learning.complete", full)
+    lease = context.facts.claim(CLIP, 60)
+    assert lease is not None
+    with pytest.raises(OSError, match="no space"):
+        heal(context, lease, path)
+    assert path.exists()  # gone, it would be missing to whoever comes next, and never be made again
