@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from connectors.label_studio.effort import moment
+from connectors.label_studio.submission_log import Place, append_submission, moment, noted_submissions, place_of
 from workspace.click_sequence import ClickSequence, from_rows, to_rows
 
 
@@ -31,40 +29,23 @@ def annotation_of(call: Any) -> Mapping[str, Any] | None:
 
 
 def record_clicks(path: Path, annotation: Mapping[str, Any], sequences: Sequence[ClickSequence]) -> None:
-    """Append what was clicked before one submission. In one piece: a kill in between leaves whole lines only."""
-    line = {
-        "annotation": annotation["id"],
-        "task": annotation["task"],
-        "created_at": annotation["created_at"],
-        "clicks": [to_rows(sequence) for sequence in sequences],
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        os.write(descriptor, (json.dumps(line) + "\n").encode())
-    finally:
-        os.close(descriptor)
+    """Append what was clicked before one submission."""
+    append_submission(path, annotation, {"clicks": [to_rows(sequence) for sequence in sequences]})
 
 
 class ClickLog:
     """The click sequences of a file, by annotation; those of several submissions one after another."""
 
     def __init__(self, path: Path | None) -> None:
-        self._of: dict[tuple[int, int, float], tuple[ClickSequence, ...]] = {}
-        if path is None or not path.exists():
-            return
-        for line in path.read_bytes().splitlines():
+        self._of: dict[Place, tuple[ClickSequence, ...]] = {}
+        for key, value in noted_submissions(path):
             try:
-                value = json.loads(line)
-                key = int(value["annotation"]), int(value["task"]), moment(value["created_at"])
                 sequences = tuple(from_rows(rows) for rows in value["clicks"])
             except (ValueError, TypeError, KeyError):
-                continue  # cut off by a full disk, say
+                continue
             self._of[key] = self._of.get(key, ()) + sequences
 
     def of(self, task: int, annotation: Mapping[str, Any]) -> tuple[ClickSequence, ...]:
         """Empty if nobody clicked with help, or the server was not there."""
-        try:
-            return self._of.get((int(annotation["id"]), task, moment(annotation["created_at"])), ())
-        except (ValueError, TypeError, KeyError):
-            return ()
+        place = place_of(task, annotation)
+        return () if place is None else self._of.get(place, ())

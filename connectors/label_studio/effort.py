@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from connectors.label_studio.submission_log import Place, append_submission, noted_submissions, place_of
 from connectors.labeling_tool import Effort
 
 HEADER = "X-Fewclicks-Effort"
@@ -29,39 +28,27 @@ def parse_effort(header: str | None) -> Effort | None:
 
 
 def record_effort(path: Path, effort: Effort, annotation: Mapping[str, Any]) -> None:
-    """Append one submission. Written in one piece, so that a process killed in between leaves whole lines only."""
-    line = {
-        "annotation": annotation["id"],
-        "task": annotation["task"],
-        "created_at": annotation["created_at"],
+    """Append one submission."""
+    counted = {
         "clicks": effort.clicks,
         "keys": effort.keys,
         "active_seconds": effort.active_seconds,
         "wall_seconds": effort.wall_seconds,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        os.write(descriptor, (json.dumps(line) + "\n").encode())
-    finally:
-        os.close(descriptor)
+    append_submission(path, annotation, counted)
 
 
 class Efforts:
     """The efforts of a file, by annotation; several submissions of one annotation are added up."""
 
     def __init__(self, path: Path | None) -> None:
-        self._of: dict[tuple[int, int, float], Effort] = {}
-        if path is None or not path.exists():
-            return
-        for line in path.read_bytes().splitlines():
+        self._of: dict[Place, Effort] = {}
+        for key, value in noted_submissions(path):
             try:
-                value = json.loads(line)
-                key = int(value["annotation"]), int(value["task"]), moment(value["created_at"])
                 names = ("clicks", "keys", "active_seconds", "wall_seconds")
                 clicks, keys, active, wall = (value[name] for name in names)
-            except (ValueError, TypeError, KeyError):
-                continue  # cut off by a full disk, say
+            except KeyError:
+                continue
             before = self._of.get(key, Effort(0, 0, 0.0, 0.0))
             self._of[key] = Effort(
                 before.clicks + clicks,
@@ -71,13 +58,6 @@ class Efforts:
             )
 
     def of(self, task: int, annotation: Mapping[str, Any]) -> Effort | None:
-        """None if nobody counted. The time it was made is part of the name: SQLite uses ids again."""
-        try:
-            return self._of.get((int(annotation["id"]), task, moment(annotation["created_at"])))
-        except (ValueError, TypeError, KeyError):
-            return None
-
-
-def moment(text: str) -> float:
-    """Seconds since 1970 of an ISO 8601 time, which the server writes in one way and the SDK in another."""
-    return datetime.fromisoformat(text).timestamp()
+        """None if nobody counted."""
+        place = place_of(task, annotation)
+        return None if place is None else self._of.get(place)
