@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measured_video import MeasuredVideo, measured_video, quiet
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from benchmarks.propagation import evenly_labeled
 from connectors.measured_folder import MeasuredFolder, open_measured_folder
+from flows.measured_video import MeasuredVideo, measured_video, quiet
 from propagation.canvas import canvas
 from propagation.devices import torch_device
 from propagation.fit import fit

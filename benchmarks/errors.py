@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measured_video import measured_video
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from connectors.measured_folder import MeasuredFolder, open_measured_folder
 from flows.frame_files import FlowFiles, FrameFiles
+from flows.measured_video import measured_video
 from flows.reviewing import CONTRADICTION, DOUBT, MOST, SHIFT, to_review
 from propagation.held_out import Opinion, opinions, witnesses
 from quality.planted_errors import KINDS

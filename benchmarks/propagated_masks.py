@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.measured_video import measured_video, quiet
 from connectors.measured_folder import open_measured_folder
+from flows.measured_video import measured_video, quiet
 from propagation.fit import fit
 from propagation.propagate import propagate
 from workspace.config import Config

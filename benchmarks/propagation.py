@@ -22,9 +22,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measured_video import measured_video, quiet
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from connectors.measured_folder import open_measured_folder
+from flows.measured_video import measured_video, quiet
 from propagation.estimate import estimated_miou
 from propagation.fit import fit
 from propagation.model import error_ratio
