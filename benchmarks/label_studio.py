@@ -9,7 +9,6 @@ Killed and started again with the same options it goes on where it was.
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import time
 from dataclasses import asdict
@@ -20,6 +19,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.memory import peak_rss_mb
 from benchmarks.options import benchmark_parser, run_benchmark, settings_of, write_result
 from connectors.label_studio.annotator import LabelStudioAnnotator
 from connectors.label_studio.server import serve
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
         "curve": [asdict(score_round(context, folder, video, full, number)) for number in rounds],
         "step_seconds": _step_seconds(context, video) | {"people (simulated)": round(answering, 1)},
         "seconds_total": round(time.monotonic() - began, 1),
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_rss_mb": round(peak_rss_mb(), 1),
         "exports": [str(path.relative_to(layout.root)) for path in paths],
     }
     _print(result)

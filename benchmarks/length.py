@@ -10,7 +10,6 @@ its own.
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks.memory import peak_rss_mb
 from benchmarks.options import benchmark_parser, run_benchmark, settings_of, write_result
 from flows.frame_files import FlowFiles, ScratchFiles
 from propagation.fit import fit
@@ -158,7 +158,7 @@ def measure(
         "miou": round(miou(table), 6),
         "fit_seconds": round(fitted - began, 3),
         "fps": round(frames / (ended - fitted), 3),
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_rss_mb": round(peak_rss_mb(), 1),
     }
 
 

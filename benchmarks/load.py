@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -33,6 +32,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
+from benchmarks.memory import peak_rss_mb
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, write_result
 from benchmarks.task_server import MARKER, PROJECT, TOKEN, TaskServer
 from flows.embedded import OFFLINE
@@ -190,7 +190,7 @@ def _tick(root: str) -> dict[str, Any]:
         "seconds": round(time.monotonic() - ready, 2),
         "cpu_s": round(time.process_time() - cpu, 2),
         "loading_s": round(ready - began, 2),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_mb": round(peak_rss_mb()),
     }
 
 

@@ -13,7 +13,6 @@ is written after each of them; of several the mean is printed too, over the shar
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.memory import peak_rss_mb
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from connectors.measured_folder import open_measured_folder
 from dashboard.comparison_figure import draw_comparison, mean_share_at
@@ -89,7 +89,7 @@ def _result(simulation: Simulation, config: Config, seconds: float) -> dict[str,
         "share_at": {q: share_at(simulation.curve, float(q), corrected=False) for q in QUALITIES},
         "share_at_corrected": {q: share_at(simulation.curve, float(q), corrected=True) for q in QUALITIES},
         "seconds_total": round(seconds, 3),
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_rss_mb": round(peak_rss_mb(), 1),
     }
 
 

@@ -10,7 +10,6 @@ that nobody labeled; `estimate_error` is what the product believes its mIoU to b
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.memory import peak_rss_mb
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from connectors.measured_folder import open_measured_folder
 from flows.measured_video import measured_video, quiet
@@ -103,7 +103,7 @@ def measure(path: Path, labeled: int, config: Config) -> dict[str, Any]:
         "estimate_error": round(estimated_miou(expected, error_ratio(model)) - miou(ours), 6),
         "fit_seconds": round(fit_seconds, 3),
         "fps": round(video.frames / (flow_seconds + propagate_seconds), 3),
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_rss_mb": round(peak_rss_mb(), 1),
     }
 
 

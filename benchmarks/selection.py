@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.memory import peak_rss_mb
+
 METHODS = ("ours", "sklearn_kmeans", "sklearn_minibatch")
 _BLOCK = 65_536
 
@@ -106,18 +108,6 @@ def measure_stream(candidates: int, dim: int, budget: int, seed: int) -> dict[st
         "seconds": round(seconds, 3),
         "peak_rss_mb": round(peak_rss_mb(), 1),
     }
-
-
-def peak_rss_mb() -> float:
-    """The most memory this process held, in 10^6 bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss would count what the parent held when it started us
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024 / 1e6
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
 def in_own_process(method: str, arguments: argparse.Namespace, candidates: int) -> dict[str, Any]:

@@ -78,11 +78,14 @@ def test_what_is_worse_on_held_out_labels_is_never_swapped_in(right, wrong, good
 def test_a_running_server_takes_up_what_is_better_and_leaves_what_it_cannot_read(right, good, tmp_path) -> None:
     out = tmp_path / "m"
     shutil.copytree(good, out)
-    network = BoxNetwork(encoder("compact", None).channels)
-    with torch.no_grad():
-        network.along[0].third.weight.normal_(0, 5)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = BoxNetwork(encoder("compact", None).channels)
+        with torch.no_grad():
+            network.along[0].third.weight.normal_(0, 5)
     save_state(out / "box.pt", network.state_dict())  # made worse on purpose
     (out / "box.judged.json").unlink()
+    assert box_score(Snapper.of(out), right.held_out, 0) < 0.5  # much worse than no help, which gives about 0.8
     folder = ModelFolder("classic", out, looked_every_s=0.0)
     before = folder.helpers.snapper
     assert before is not None

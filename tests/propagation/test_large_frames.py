@@ -14,8 +14,9 @@ ROOT = Path(__file__).parents[2]
 
 # in a process of its own, so that the peak is its own
 MEASURED = """
-import json, resource, sys
+import json
 import cv2, numpy as np
+from benchmarks.memory import peak_rss_mb
 from propagation.flow import dis_flow
 from propagation.propagate import fit, propagate
 from workspace.config import PropagationConfig, SegmenterConfig
@@ -51,7 +52,7 @@ model = fit(frames, labels, flow, CLASSES, segmenter, settings, None, quiet)
 (made,) = propagate(frames, labels, flow, CLASSES, segmenter, settings, model, Scratch(), [1], quiet)
 found, truth = ([mask == pole for pole in (1, 2, 3)] for mask in (made.mask, masks[1]))
 iou = [float((a & b).sum() / (a | b).sum()) for a, b in zip(found, truth)]
-print(json.dumps({"iou": iou, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+print(json.dumps({"iou": iou, "peak_mb": peak_rss_mb()}))
 """
 
 
