@@ -2,11 +2,11 @@
 
 python -m benchmarks.ablation FOLDER... --labeled 5 --out ablation.json
 
-`flow`: labels warped along the flow and fused, nothing learned. `network`: a decoder on the features as they come, by
-`L_labels` alone. `flow_loss`: and `lambda * L_flow`. `fusion`: and added to the warped labels, opinions averaged along
-the flow. `tuning`: and the features fine-tuned on the labels; for features that were learned before. `warm_start`: the
-same, going on from a model of every other of these labels, as a second round does. mIoU over all frames; people's
-pixels count as they gave them in every line.
+`nearest`: the nearest label along the flow. `flow`: all labels that arrive, fused, nothing learned. `network`: a
+decoder on the features as they come, by `L_labels` alone. `flow_loss`: and `lambda * L_flow`. `fusion`: and added to
+the warped labels, opinions averaged along the flow. `tuning`: and the features fine-tuned on the labels; for features
+that were learned before. `warm_start`: the same, going on from a model of every other of these labels, as a second
+round does. mIoU over all frames; people's pixels count as they gave them in every line.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.nearest_label import nearest_labels
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from benchmarks.propagation import evenly_labeled
 from connectors.measured_folder import MeasuredFolder, open_measured_folder
@@ -93,6 +94,7 @@ def ablation(folder: MeasuredFolder, labeled: int, config: Config) -> Iterable[d
                 "fit_seconds": round(seconds, 3),
             }
 
+        yield line("nearest", nearest_labels(video.frames, labels, video.flow), 0.0)
         yield line("flow", propagated(None, settings), 0.0)
         model, seconds = fitted(as_they_come.model_copy(update={"flow_loss_weight": 0.0}), labels, None)
         yield line("network", _network_alone(video, model, config), seconds)
