@@ -131,7 +131,18 @@ def propagate(
         ) -> FramePrediction:
             said = None if opinion is None else opinion()
             sides = earlier(), scratch.get(f"later-{index:06d}")
-            made = decide(sides, given, said, ids, classes, sizes, settings.probability_stride, device)
+            made = decide(
+                sides,
+                image_of(index),
+                given,
+                said,
+                ids,
+                classes,
+                sizes,
+                settings.probability_stride,
+                settings.outline_radius,
+                device,
+            )
             mask, warped = made.mask, np.where(made.warped_mask == UNKNOWN, np.uint8(0), made.warped_mask)
             if given is not None:
                 mask, warped = (np.where(given != UNKNOWN, given, by_us) for by_us in (mask, warped))
