@@ -50,6 +50,7 @@ for command in (
     steering.cancel,
     steering.retry,
     steering.prioritize,
+    steering.schedule,
     people.people,
     exporting.export,
     importing.import_masks,
