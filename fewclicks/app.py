@@ -64,6 +64,7 @@ for command in (
     sharing.share,
     sharing.join,
     sharing.fetch,
+    sharing.prune,
     labeling.serve,
     doctor.doctor,
     projects.settings,
