@@ -30,9 +30,10 @@ from flows.frame_files import FlowFiles, FrameFiles
 from flows.measured_video import measured_video
 from flows.reviewing import CONTRADICTION, DOUBT, MOST, SHIFT, to_review
 from propagation.held_out import Opinion, opinions, witnesses
+from quality.contradiction import Contradictions, above_usual, contradictions, unusual
 from quality.planted_errors import KINDS
 from quality.review_order import area_under_curve, precision_at, review_order
-from quality.suspicion import Contradictions, Regions, contradictions, disbelief, doubts, regions_of, shift, unusual
+from quality.suspicion import Regions, disbelief, doubts, regions_of, shift
 from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.errors import UserError
 from workspace.mask import UNKNOWN, MaskArray
@@ -160,6 +161,7 @@ def judged(found: Scores, labels: Mapping[int, MaskArray], wrong: frozenset[int]
     """Precision in the first tenth and area under the curve of each signal, of ours together, and of chance."""
     bad = np.array([index in wrong for index in sorted(labels)])
     ours = {name: values for name, values in found.items() if name != CLEANLAB}
+    ours[CONTRADICTION] = above_usual(ours[CONTRADICTION])  # as `flows.reviewing` orders them
     flow = {name: values for name, values in ours.items() if name != DOUBT}
     together = {FLOW: review_order(flow, MOST).suspicion}
     if DOUBT in ours:

@@ -15,19 +15,10 @@ from flows.labels import LabelSet, labels_from_events, latest_versions
 from propagation.held_out import opinions, witnesses
 from propagation.sources import FlowSource, FrameSource
 from quality.care_model import SHIPPED
+from quality.contradiction import Contradictions, above_usual, contradictions, unusual
 from quality.review_order import ReviewOrder, review_order
 from quality.scores import confusion, miou
-from quality.suspicion import (
-    Contradictions,
-    Regions,
-    Sign,
-    contradictions,
-    disbelief,
-    doubts,
-    regions_of,
-    shift,
-    unusual,
-)
+from quality.suspicion import Regions, Sign, disbelief, doubts, regions_of, shift
 from workspace.click_sequence import from_rows
 from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.facts import Event, Facts
@@ -113,6 +104,7 @@ def to_review(
         if len(believed) == len(indices):
             signs[DOUBT] = tuple(doubts([believed[index] for index in indices]))
     scores = {kind: np.array([sign.score for sign in some]) for kind, some in signs.items()}
+    scores[CONTRADICTION] = above_usual(scores[CONTRADICTION])
     if disagreement:
         # in tenths: one is little
         scores[ANNOTATORS] = np.array([10 * disagreement.get(index, np.nan) for index in indices])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from quality.contradiction import above_usual, contradicted, contradictions, unusual
 from quality.planted_errors import KINDS, missing_object, phantom, shifted_contour, swapped_ids, wrong_class
-from quality.suspicion import Regions, Sign, both_sides, contradictions, disbelief, doubts, regions_of, shift, unusual
+from quality.suspicion import Regions, Sign, both_sides, disbelief, doubts, regions_of, shift
 
 H, W = 40, 60
 
@@ -75,6 +76,10 @@ def test_what_many_labels_show_is_usual_for_these_two_classes_only():
     assert unusual([{(1, 2): flicker}]) == [flicker]
 
 
+def test_what_is_usual_is_no_sign():
+    assert above_usual(np.array([-5.0, -0.1, 0.0, 2.5])).tolist() == [0, 0, 0, 2.5]
+
+
 def test_the_mistake_of_a_neighbour_is_not_held_against_a_label():
     label, missing = scene(), np.zeros((H, W), np.uint8)
     witnesses = told(missing, scene(), scene(), scene())
@@ -87,6 +92,35 @@ def test_two_that_support_it_outweigh_two_that_do_not():
     missing = np.zeros((H, W), np.uint8)
     assert contradiction(label, told(missing, label, missing, label), regions_of(label)).score == 0
     assert contradiction(label, told(missing, missing, missing, label), regions_of(label)).share == 1
+
+
+def test_two_neighbours_that_lack_the_same_object_do_not_hide_each_other():
+    missing = np.zeros((H, W), np.uint8)
+    for witnesses in (told(missing, scene(), scene(), scene()), told(scene(), scene(), missing, scene())):
+        sign = contradiction(missing, witnesses, regions_of(missing))
+        assert (sign.class_id, sign.instead, sign.share, sign.box) == (0, 1, 1.0, (10, 20, 12, 12))
+    # a third one would be as many as those that have it
+    assert contradiction(missing, told(missing, scene(), missing, scene()), regions_of(missing)).score == 0
+    # three have to say the same class
+    said = told(scene(class_id=2), scene(), missing, scene())
+    assert contradiction(missing, said, regions_of(missing)).score == 0
+
+
+def test_the_pixels_of_what_is_contradicted_almost_as_a_whole():
+    wrong, missing, others = scene(class_id=2), np.zeros((H, W), np.uint8), scene() == 1
+    np.testing.assert_array_equal(contradicted(wrong, GOOD, regions_of(wrong)), others)
+    np.testing.assert_array_equal(contradicted(missing, GOOD, regions_of(missing)), others)
+    # 8 of 12 columns of the region are beside what the others have, less than 70 %
+    beside = scene(x=28)
+    assert not contradicted(beside, GOOD, regions_of(beside)).any()
+    # of 9 of 12, 75 %, both the region of the label and that of the others are doubtful, where they do not overlap too
+    beside = scene(x=29)
+    np.testing.assert_array_equal(
+        contradicted(beside, GOOD, regions_of(beside)), (beside == 1) | others & (beside == 0)
+    )
+    assert not contradicted(scene(), GOOD, regions_of(scene())).any()
+    unknown = np.full((H, W), 255, np.uint8)
+    assert not contradicted(unknown, GOOD, regions_of(unknown)).any()
 
 
 def test_at_the_end_of_a_video_one_side_speaks_with_two_voices():
