@@ -15,7 +15,7 @@ from flows.labels import LabelSet, labels_from_events, latest_versions
 from propagation.held_out import opinions, witnesses
 from propagation.sources import FlowSource, FrameSource
 from quality.care_model import SHIPPED
-from quality.contradiction import Contradictions, above_usual, contradictions, unusual
+from quality.contradiction import Contradictions, above_usual, contradictions, hidden_contradictions, uncovered, unusual
 from quality.review_order import ReviewOrder, review_order
 from quality.scores import confusion, miou
 from quality.suspicion import Regions, Sign, disbelief, doubts, regions_of, shift
@@ -88,14 +88,16 @@ def to_review(
     indices = sorted(labels)
     signs: dict[str, tuple[Sign, ...]] = {}
     contradicted: list[Contradictions] = []
+    hidden: list[Contradictions] = []
     shifted: list[Sign] = []
     end = 0.4 if segmenter is not None else 1.0
     for one in witnesses(labels, flow, (height, width), lambda part: beat(end * part)):
         label = labels[one.frame]
         told, regions = one.read(labels.__getitem__), regions_of(label)
         contradicted.append(contradictions(label, told, regions))
+        hidden.append(hidden_contradictions(label, told, regions))
         shifted.append(shift(label, told, regions))
-    signs[CONTRADICTION], signs[SHIFT] = tuple(unusual(contradicted)), tuple(shifted)
+    signs[CONTRADICTION], signs[SHIFT] = tuple(unusual(uncovered(contradicted, hidden))), tuple(shifted)
     if segmenter is not None:
         believed: dict[int, tuple[NDArray[np.float64], Regions]] = {}
         for said in opinions(frames, labels, classes, segmenter, settings, lambda part: beat(end + (1 - end) * part)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from quality.suspicion import LEAST_PX, Regions, Sign, both_sides, regions_of
 from workspace.mask import UNKNOWN, MaskArray
 
 _USUAL_SHARE = 0.9  # of other labels
-_ALMOST_WHOLE = 0.7  # of a region
+_ALMOST_WHOLE, _WHOLE = 0.7, 0.9  # of a region
 
 Contradictions = dict[tuple[int, int], Sign]
 """Of one label, the strongest contradiction between each pair of classes, the smaller id first."""
@@ -28,11 +29,36 @@ def contradictions(label: MaskArray, witnesses: NDArray[np.uint8], regions: Regi
     all labels, whole things do not.
     """
     agreed, against = _against(label, witnesses)
-    found: Contradictions = {}
-    if against.any():
-        for others, told in ((False, agreed), (True, label)):
-            _add_contradicted(regions_of(agreed) if others else regions, against, told, others, found)
-    return found
+    return _in_regions(label, agreed, against, regions, 0.0)
+
+
+def hidden_contradictions(label: MaskArray, witnesses: NDArray[np.uint8], regions: Regions) -> Contradictions:
+    """Whole regions (90 % or more) about which three of the four witnesses agree, and not with this label.
+
+    label, witnesses, regions: as for `contradictions`. The fourth may support the label: a neighbour with the same
+    mistake. By itself that is weak, `uncovered` says what it takes.
+    """
+    agreed, against = _against(label, witnesses, three=True)
+    return _in_regions(label, agreed, against, regions, _WHOLE)
+
+
+def uncovered(found: Sequence[Contradictions], hidden: Sequence[Contradictions]) -> list[Contradictions]:
+    """Per label of a video, in order, `contradictions` with those that two neighbours hide from each other.
+
+    found, hidden: of each label its `contradictions` and `hidden_contradictions`. Two labels in a row that make one
+    mistake are each other's witness, so neither is contradicted from both sides. They are found together or not at
+    all: both must be against the three others, with the same class; the lesser score counts for both.
+    """
+    out = [dict(one) for one in found]
+    for first, (one, next_one) in enumerate(pairwise(hidden)):
+        for pair in sorted(one.keys() & next_one.keys()):
+            if one[pair].class_id != next_one[pair].class_id:
+                continue
+            score = min(one[pair].score, next_one[pair].score)
+            for place, sign in ((first, one[pair]), (first + 1, next_one[pair])):
+                if pair not in out[place] or score > out[place][pair].score:
+                    out[place][pair] = replace(sign, score=score)
+    return out
 
 
 def contradicted(label: MaskArray, witnesses: NDArray[np.uint8], regions: Regions) -> NDArray[np.bool_]:
@@ -51,32 +77,42 @@ def contradicted(label: MaskArray, witnesses: NDArray[np.uint8], regions: Region
     return out
 
 
-def _against(label: MaskArray, witnesses: NDArray[np.uint8]) -> tuple[MaskArray, NDArray[np.bool_]]:
+def _against(
+    label: MaskArray, witnesses: NDArray[np.uint8], three: bool = False
+) -> tuple[MaskArray, NDArray[np.bool_]]:
     """What the others say, (H, W) uint8, 255 where they do not agree; and whether they outweigh the label, (H, W) bool.
 
-    They agree where both sides say the same class, or three of the four witnesses do: where the neighbour makes the
-    same mistake, the one beyond it speaks for its side. At most one witness may support the label, so a mistake of one
-    neighbour alone is held against nobody.
+    They agree where both sides say the same class, with `three` also where three of the four witnesses do. At most one
+    witness may support the label, so a mistake of one neighbour alone is held against nobody.
     """
     before, after = both_sides(witnesses)
     agreed = np.where(before == after, before, np.uint8(UNKNOWN))
     four = witnesses.reshape(4, *label.shape)
-    for candidate in four[:2]:  # what three of four say is said by one of any two
-        three = ((four == candidate).sum(axis=0) >= 3) & (candidate != UNKNOWN)
-        np.copyto(agreed, candidate, where=three)
+    for candidate in four[:2] if three else ():  # what three of four say is said by one of any two
+        np.copyto(agreed, candidate, where=((four == candidate).sum(axis=0) >= 3) & (candidate != UNKNOWN))
     support = (four == label).sum(axis=0)
     return agreed, (agreed != UNKNOWN) & (label != UNKNOWN) & (agreed != label) & (support <= 1)
 
 
+def _in_regions(
+    label: MaskArray, agreed: MaskArray, against: NDArray[np.bool_], regions: Regions, least_share: float
+) -> Contradictions:
+    found: Contradictions = {}
+    if against.any():
+        for others, told in ((False, agreed), (True, label)):
+            _add_contradicted(regions_of(agreed) if others else regions, against, told, others, least_share, found)
+    return found
+
+
 def _add_contradicted(
-    some: Regions, against: NDArray[np.bool_], told: MaskArray, others: bool, found: Contradictions
+    some: Regions, against: NDArray[np.bool_], told: MaskArray, others: bool, least_share: float, found: Contradictions
 ) -> None:
     """`some`: regions of the label, or of what the others say;  `told`: what is said instead"""
     inside = against & (some.ids >= 0)
     each = np.bincount(some.ids[inside].astype(np.int64) * 256 + told[inside], minlength=256 * len(some.area))
     each = each.reshape(-1, 256)
     share = each.sum(axis=1) / np.maximum(some.area, 1)
-    score = np.where(some.area >= LEAST_PX, share * np.log(np.maximum(some.area, 1)), 0)
+    score = np.where((some.area >= LEAST_PX) & (share >= least_share), share * np.log(np.maximum(some.area, 1)), 0)
     instead = each.argmax(axis=1)
     for r in np.flatnonzero(score > 0).tolist():
         mine, other = int(some.class_id[r]), int(instead[r])

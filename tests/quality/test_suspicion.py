@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quality.contradiction import above_usual, contradicted, contradictions, unusual
+from quality.contradiction import (
+    above_usual,
+    contradicted,
+    contradictions,
+    hidden_contradictions,
+    uncovered,
+    unusual,
+)
 from quality.planted_errors import KINDS, missing_object, phantom, shifted_contour, swapped_ids, wrong_class
 from quality.suspicion import Regions, Sign, both_sides, disbelief, doubts, regions_of, shift
 
@@ -95,15 +102,27 @@ def test_two_that_support_it_outweigh_two_that_do_not():
 
 
 def test_two_neighbours_that_lack_the_same_object_do_not_hide_each_other():
-    missing = np.zeros((H, W), np.uint8)
-    for witnesses in (told(missing, scene(), scene(), scene()), told(scene(), scene(), missing, scene())):
-        sign = contradiction(missing, witnesses, regions_of(missing))
-        assert (sign.class_id, sign.instead, sign.share, sign.box) == (0, 1, 1.0, (10, 20, 12, 12))
-    # a third one would be as many as those that have it
-    assert contradiction(missing, told(missing, scene(), missing, scene()), regions_of(missing)).score == 0
-    # three have to say the same class
-    said = told(scene(class_id=2), scene(), missing, scene())
-    assert contradiction(missing, said, regions_of(missing)).score == 0
+    missing, there, regions = np.zeros((H, W), np.uint8), scene(), regions_of(np.zeros((H, W), np.uint8))
+    beside = told(missing, there, there, there), told(there, there, missing, there)
+    assert [contradictions(missing, one, regions) for one in beside] == [{}, {}]
+    hidden = [hidden_contradictions(missing, one, regions) for one in beside]
+    expected = Sign(np.log(144), (10, 20, 12, 12), 0, 1, 1.0)
+    assert uncovered([{}, {}, {}], [{}, *hidden]) == [{}, {(0, 1): expected}, {(0, 1): expected}]
+    # alone, or beside one that has another class too much, it shows nothing
+    assert uncovered([{}, {}, {}], [hidden[0], {}, hidden[1]]) == [{}, {}, {}]
+    other = {(0, 1): Sign(5.0, class_id=1, instead=0)}
+    assert uncovered([{}, {}], [hidden[0], other]) == [{}, {}]
+    # the lesser counts for both, and nothing that was found before is lost
+    lesser, greater = {(0, 1): Sign(3.0, class_id=0)}, {(0, 1): Sign(9.0, class_id=0)}
+    assert [one[0, 1].score for one in uncovered([greater, {}], [hidden[0], lesser])] == [9.0, 3.0]
+    # a third one would be as many as those that have it; and three have to say the same class
+    assert hidden_contradictions(missing, told(missing, there, missing, there), regions) == {}
+    assert hidden_contradictions(missing, told(scene(class_id=2), there, missing, there), regions) == {}
+    # where a third of it is missing, no whole region is
+    part = there.copy()
+    part[18:] = 0
+    assert hidden_contradictions(part, told(part, there, there, there), regions_of(part)) == {}
+    assert uncovered([], []) == []
 
 
 def test_the_pixels_of_what_is_contradicted_almost_as_a_whole():
