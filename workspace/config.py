@@ -86,6 +86,8 @@ class LabelingConfig(Section):
 class ReviewConfig(Section):
     before_training: bool = False  # suspicious labels are looked at again before anything learns from them
     samples: PositiveInt = 2  # frames per round, at most
+    # in learning, of regions that the labels before and after contradict; 1: as much as all others
+    contradicted_weight: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 class BudgetConfig(Section):
