@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -34,6 +34,7 @@ class Stubborn:
         return self.answer
 
 
+@settings(max_examples=40)
 @given(masks, masks, clicks)
 def test_a_click_changes_one_region_and_in_its_own_way_only(before, answer, click) -> None:
     kept = before.copy()
@@ -60,6 +61,7 @@ def test_of_two_new_regions_the_clicked_one_is_taken_and_of_two_surplus_ones_too
     np.testing.assert_array_equal(mended(before, answer, Click(9, 29, True)), before)  # it changes nothing there
 
 
+@settings(max_examples=40)
 @given(masks, masks, st.lists(clicks, min_size=1, max_size=4, unique_by=lambda click: (click.y, click.x)))
 def test_every_click_is_obeyed_and_parts_that_nobody_clicked_on_stay(before, answer, made) -> None:
     result = before
