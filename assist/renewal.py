@@ -9,7 +9,8 @@ from pathlib import Path
 
 from assist.backends.interface import ClickBackend
 from assist.backends.registry import click_backend
-from assist.snapping import Snapper
+from assist.color_snapping import ColorSnapper
+from assist.snapping import BoxSnapper, Snapper
 from workspace.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -22,10 +23,8 @@ Stamp = tuple[tuple[int, int, int] | None, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Helpers:
-    """snapper: None if boxes stay as they are drawn"""
-
     backend: ClickBackend
-    snapper: Snapper | None
+    snapper: BoxSnapper
 
 
 class ModelFolder:
@@ -54,17 +53,21 @@ class ModelFolder:
         except UserError as error:
             log.warning("The model in %s is not used, but the one before it: %s", self._folder, error)
             return None
-        snapping = "" if self.helpers.snapper is None else f" and {self.helpers.snapper.version}"
-        log.warning("From now on it helps with %s%s.", self.helpers.backend.version, snapping)
+        log.warning("From now on it helps with %s and %s.", self.helpers.backend.version, self.helpers.snapper.version)
         return self.helpers
 
     def _load(self) -> Helpers:
         folder = self._folder
-        snapper = Snapper.of(folder) if folder is not None and (folder / "box.pt").exists() else None
-        return Helpers(click_backend(self._name, folder, self._weights), snapper)
+        return Helpers(click_backend(self._name, folder, self._weights), box_snapper(folder))
 
     def _now(self) -> Stamp:
         return () if self._folder is None else tuple(_stamp(self._folder / name) for name in _FILES)
+
+
+def box_snapper(folder: Path | None) -> BoxSnapper:
+    """What was learned in a folder, else what ships; UserError if it cannot be read."""
+    learned = folder is not None and (folder / "box.pt").exists()
+    return Snapper.of(folder) if folder is not None and learned else ColorSnapper()
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -15,9 +15,10 @@ from assist.backends.interface import ClickBackend, mask_of_clicks
 from assist.click_memory import ClickMemory
 from assist.clicks import Box, Click
 from assist.looked import Looked, Recent
+from assist.mending import is_mended
 from assist.obedience import wanted_parts
 from assist.renewal import Helpers
-from assist.snapping import SURE_ABOVE, Snapper
+from assist.snapping import SURE_ABOVE, BoxSnapper
 from connectors.label_studio.click_log import annotation_of, record_clicks
 from connectors.label_studio.image_source import ImageSource
 from connectors.label_studio.smart_tools import (
@@ -44,7 +45,7 @@ class Assist:
         self,
         source: ImageSource,
         backend: ClickBackend,
-        snapper: Snapper | None = None,
+        snapper: BoxSnapper | None = None,
         frames: int = _FRAMES,
         renewed: Callable[[], Helpers | None] = lambda: None,
         click_file: Path | None = None,
@@ -124,7 +125,7 @@ class Assist:
 
     def _snapped(self, hint: Hint) -> dict[str, Any]:
         if self._snapper is None:
-            raise ValueError("there is no model that snaps boxes: set assist.model")
+            raise ValueError("nothing snaps boxes here")
         assert hint.box is not None
         address = str(hint.image)
         with self._lock:
@@ -164,12 +165,12 @@ class Assist:
     ) -> NDArray[np.bool_]:
         """Click by click, as the annotator saw it; what was answered before is remembered."""
         began = fingerprint(np.packbits(start))
-        mask = start
+        mask, mending = start, box is None and is_mended(start, clicks)
         for number in range(0 if box is not None else 1, len(clicks) + 1):
             key, before = (clicks[:number], box, began), mask
             known = frame.masks.get(key)
             if known is None:
-                made = mask_of_clicks(self._backend, frame.seen, clicks[:number], box, before)
+                made = mask_of_clicks(self._backend, frame.seen, clicks[:number], box, before, mending)
                 known = frame.masks.put(key, made)
             mask = known
         return mask

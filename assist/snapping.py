@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -28,8 +29,19 @@ class Snapped:
     confidence: tuple[float, float, float, float]
 
 
+class BoxSnapper(Protocol):
+    """Safe from one thread at a time; deterministic.  version: its name, for the annotation tool"""
+
+    @property
+    def version(self) -> str: ...
+
+    def snap(self, image: NDArray[np.uint8], box: Box) -> Snapped:
+        """image: (H, W, 3) uint8 RGB;  box: at least partly inside it. The result is inside."""
+        ...
+
+
 class Snapper:
-    """Safe from one thread at a time."""
+    """What the box network has learned."""
 
     def __init__(self, encoder: Features, network: BoxNetwork, version: str) -> None:
         self._encoder, self._network, self.version = encoder, network, version

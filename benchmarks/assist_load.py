@@ -3,7 +3,7 @@
 python -m benchmarks.assist_load davis16/camel --backend learned --model model --annotators 20 --out load.json
 
 Each annotator has frames of their own, clicks a few times on each, as people do with a pause in between, and draws a
-box around the object at the end where the model snaps boxes. The server runs in a process of its own, pictures come
+box around the object at the end. The server runs in a process of its own, pictures come
 from the folder and not from Label Studio. `first`: the first click on a frame, which has to be looked at; `click`:
 those after; `snap`: the box. Milliseconds on the wall, as Label Studio would see them.
 """
@@ -51,9 +51,9 @@ def main(arguments: list[str] | None = None) -> None:
         raise UserError("--annotators, --frames and --clicks must be at least 1, --pause at least 0.")
     ModelFolder(options.backend, options.model)  # what is wrong with it is said here, and not in the other process
     runs = []
-    with serving(options.backend, options.model) as (url, snaps):
+    with serving(options.backend, options.model) as url:
         for annotators in sorted({1, options.annotators}):
-            found = measure(url, options.folder, annotators, options, snaps)
+            found = measure(url, options.folder, annotators, options)
             runs.append({"data": options.folder.resolve().name, "backend": options.backend} | found)
     write_result(options.out, {"runs": runs})
     table = Table("annotators", "", "answers", "p50", "p95", "slowest")
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     Console().print(table)
 
 
-def measure(url: str, folder: Path, annotators: int, options: argparse.Namespace, snaps: bool) -> dict[str, Any]:
+def measure(url: str, folder: Path, annotators: int, options: argparse.Namespace) -> dict[str, Any]:
     """One row: `annotators` people, each on frames that nobody else has."""
     examples = examples_of(folder)
     bodies: list[list[list[tuple[str, Any]]]] = []
@@ -77,7 +77,7 @@ def measure(url: str, folder: Path, annotators: int, options: argparse.Namespace
             # an address of its own makes a picture new to the server, though the file may be the same
             example = examples[(person * options.frames + turn) % len(examples)]
             address = f"{example.image_path}#{annotators}.{person}.{turn}"
-            frames.append(asked(address, example.objects(1), options.clicks, rng, snaps))
+            frames.append(asked(address, example.objects(1), options.clicks, rng))
         bodies.append(frames)
     spent: dict[str, list[float]] = {kind: [] for kind in KINDS}
     lock = threading.Lock()
@@ -106,7 +106,7 @@ def measure(url: str, folder: Path, annotators: int, options: argparse.Namespace
 
 
 def asked(
-    address: str, objects: Sequence[NDArray[np.uint8]], clicks: int, rng: np.random.Generator, snaps: bool
+    address: str, objects: Sequence[NDArray[np.uint8]], clicks: int, rng: np.random.Generator
 ) -> list[tuple[str, Any]]:
     """What one annotator asks about one frame: clicks in and beside the object, one more each time, then a box."""
     if not objects:
@@ -125,7 +125,7 @@ def asked(
         points.append(point | {"is_positive": positive})
         found.append(("first" if number == 0 else "click", _request(address, config, list(points))))
     box = box_around(truth == 1)
-    if snaps and box is not None:
+    if box is not None:
         rough = drawn_roughly(box, rng)
         value = {
             "x": 100 * rough.left / width, "y": 100 * rough.top / height, "rotation": 0, "rectanglelabels": ["thing"],
@@ -168,7 +168,7 @@ def _serve(tell: Connection, backend: str, model: Path | None) -> None:
     def announce() -> None:
         while not server.started:
             time.sleep(0.02)
-        tell.send((server.servers[0].sockets[0].getsockname()[1], helpers.snapper is not None))
+        tell.send(server.servers[0].sockets[0].getsockname()[1])
 
     threading.Thread(target=announce, daemon=True).start()
     server.run()
@@ -176,7 +176,7 @@ def _serve(tell: Connection, backend: str, model: Path | None) -> None:
 
 @contextmanager
 def serving(backend: str, model: Path | None) -> Any:
-    """Its address, and whether it snaps boxes."""
+    """Its address."""
     ours, theirs = get_context("spawn").Pipe()
     process = get_context("spawn").Process(target=_serve, args=(theirs, backend, model), daemon=True)
     process.start()
@@ -184,8 +184,7 @@ def serving(backend: str, model: Path | None) -> Any:
         while not ours.poll(0.1):
             if not process.is_alive():
                 raise RuntimeError("the help server did not start")
-        port, snaps = ours.recv()
-        yield f"http://127.0.0.1:{port}", snaps
+        yield f"http://127.0.0.1:{ours.recv()}"
     finally:
         process.terminate()
         process.join()

@@ -2,6 +2,8 @@
 
 python -m benchmarks.boxes coco_mval --model model --out boxes.json
 
+Without --model: what snaps without any learning.
+
 FOLDER holds frames/, masks/ and meta.json, or several such folders. Around every object a box is drawn whose centre is
 off by up to 10 % of each side and whose sides are 0.9 to 1.1 times as long; before and after it is snapped.
 """
@@ -22,15 +24,16 @@ from rich.table import Table
 
 from assist.box_jitter import box_scores, drawn_roughly
 from assist.clicks import Box, box_around
+from assist.color_snapping import ColorSnapper
 from assist.examples import Example, examples_of
-from assist.snapping import Snapper
+from assist.snapping import BoxSnapper, Snapper
 from benchmarks.options import check_writable, run_benchmark, write_result
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     check_writable(options.out)
-    snapper = Snapper.of(options.model)
+    snapper = ColorSnapper() if options.model is None else Snapper.of(options.model)
     runs = [measure(f.resolve().name, snapper, examples_of(f), options.seed) for f in options.folders]
     write_result(options.out, {"runs": runs})
     table = Table("data", "", "IoU > 0.9", "edges 1 px", "3 px", "corners 1 px", "3 px", "mean IoU", "p95")
@@ -42,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     Console().print(table)
 
 
-def measure(data: str, snapper: Snapper, examples: Sequence[Example], seed: int) -> dict[str, Any]:
+def measure(data: str, snapper: BoxSnapper, examples: Sequence[Example], seed: int) -> dict[str, Any]:
     """One row of the result. Every object of every image counts once."""
     rng = np.random.default_rng(seed)
     right: list[Box] = []
@@ -80,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.boxes", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="frames/, masks/ and meta.json")
-    parser.add_argument("--model", type=Path, required=True, metavar="DIR", help="made by `fewclicks assist train`")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="made by `fewclicks assist train`")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
     return parser

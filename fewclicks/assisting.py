@@ -52,6 +52,7 @@ def serve(
     from assist.renewal import ModelFolder
     from assist.server import assist_app
     from assist.service import Assist
+    from connectors.label_studio.bucket_links import BucketLinks
     from connectors.label_studio.image_source import ImageSource
     from flows.tools import assist_address, label_studio_address
     from workspace.errors import UserError
@@ -70,17 +71,20 @@ def serve(
     found = ModelFolder(config.assist.backend, model, weights_of(layout, config.assist.weights))
     backend, snapper = found.helpers.backend, found.helpers.snapper
     url, token = label_studio_address(layout, config)
+    storage = config.label_studio.storage
+    bucket = None if storage is None else BucketLinks.of(storage)
     redact_logs()
     name, _, port = address.url.removeprefix("http://").partition(":")
     local = name in ("127.0.0.1", "localhost")
     where = host or ("127.0.0.1" if local else "0.0.0.0")  # noqa: S104 - Label Studio is on another machine
     listening = _listening(where, int(port))
     console = Console()
-    with_boxes = "" if snapper is None else f" and {snapper.version}"
-    console.print(f"Helping with {backend.version}{with_boxes} at {address.url}", highlight=False, soft_wrap=True)
-    console.print(f"Pictures:     from Label Studio at {url}, and nowhere else", highlight=False, soft_wrap=True)
+    helping = f"{backend.version} and {snapper.version}"
+    console.print(f"Helping with {helping} at {address.url}", highlight=False, soft_wrap=True)
+    also = "" if storage is None else f" and {storage}"
+    console.print(f"Pictures:     from Label Studio at {url}{also}, and nowhere else", highlight=False, soft_wrap=True)
     console.print(f"Next:         fewclicks run {folder}   (Ctrl-C here stops the help)", highlight=False)
-    with ImageSource(url, token) as source:
+    with ImageSource(url, token, bucket) as source:
         helper = Assist(source, backend, snapper, renewed=found.renewed, click_file=layout.click_file)
         app = assist_app(helper, address.user, address.password)
         settings = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.label_studio.assist_connection import AssistAddress
 from connectors.label_studio.installation import VERSION, installed_binary
 from connectors.label_studio.server import LabelStudioServer
 from connectors.label_studio.tool import LabelStudioTool
@@ -91,6 +92,7 @@ def make_label_studio_tool(label_studio_server: LabelStudioServer) -> Callable[.
         tile_patches: bool = False,
         storage: str | None = None,
         review: bool = False,
+        assist: AssistAddress | None = None,
     ) -> LabelStudioTool:
         root = label_studio_server.workspace_root
         return LabelStudioTool(
@@ -107,6 +109,7 @@ def make_label_studio_tool(label_studio_server: LabelStudioServer) -> Callable[.
             tile_patches=tile_patches,
             storage=storage,
             review=review,
+            assist=assist,
         )
 
     return make

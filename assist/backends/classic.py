@@ -47,6 +47,9 @@ class Classic:
     ) -> NDArray[np.bool_]:
         return self.enlarged(looked, self.walked(looked, clicks, box, previous)) > 0.5
 
+    def mend(self, looked: Cells, clicks: Sequence[Click], previous: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return self.segment(looked, clicks, None, previous)
+
     def walked(
         self,
         looked: Cells,

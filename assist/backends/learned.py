@@ -19,12 +19,15 @@ from assist.click_network import PADDED_TO, STRIDE, ClickNetwork, Maps, click_ma
 from assist.clicks import Box, Click
 from assist.encoder import encoded, encoder, smaller
 from assist.looked import Recent
+from assist.mending import near
 from assist.model_files import load_into, load_record
 from propagation.segmenters import Features
 
 _CLOSER_FROM = 3  # clicks: the first ones are about how far the object reaches
-_ENLARGED = 2.0  # a part is enlarged at most so much
-_PARTS = 2  # of an image are kept
+_ENLARGED = 2.0  # a part around an object is enlarged at most so much
+_PARTS = 4  # of an image are kept
+_MENDED_LONGEST_PX = 352  # of the picture that is made of the part around a click that mends a mask,
+_MENDED_ENLARGED = 3.0  # which is enlarged at most so much
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,13 +76,42 @@ class Learned:
         part = part_around(height, width, clicks, previous) if box is None and len(clicks) >= _CLOSER_FROM else None
         if part is None:
             return self._answer(looked.whole, shape, clicks, box, previous)
-        rows, columns = slice(part.top, part.bottom), slice(part.left, part.right)
-        view = looked.parts.get_or_make(part, lambda: self._view(_enlarged(looked.image[rows, columns])))
-        inside = [Click(click.y - part.top, click.x - part.left, click.positive) for click in clicks]
-        before = None if previous is None else previous[rows, columns]
         mask = np.zeros(shape, bool)  # all of the mask so far lies in the part
-        mask[rows, columns] = self._answer(view, mask[rows, columns].shape, inside, None, before)
+        mask[part.top : part.bottom, part.left : part.right] = self._in_part(
+            looked, part, clicks, previous, LONGEST_PX, _ENLARGED
+        )
         return mask
+
+    def mend(self, looked: Seen, clicks: Sequence[Click], previous: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Only the square around the last click is seen, closely: there a thin mistake has some pixels, and the network
+        cannot make another mask of all the rest."""
+        part = near(previous.shape[0], previous.shape[1], clicks[-1])
+        if part is None:
+            return self._answer(looked.whole, previous.shape, clicks, None, previous)
+        mask = previous.copy()
+        mask[part.top : part.bottom, part.left : part.right] = self._in_part(
+            looked, part, clicks, previous, _MENDED_LONGEST_PX, _MENDED_ENLARGED
+        )
+        return mask
+
+    def _in_part(
+        self,
+        looked: Seen,
+        part: Part,
+        clicks: Sequence[Click],
+        previous: NDArray[np.bool_] | None,
+        longest_px: int,
+        largest: float,
+    ) -> NDArray[np.bool_]:
+        """(h, w) of the part, from the clicks in it and the mask so far."""
+        rows, columns = slice(part.top, part.bottom), slice(part.left, part.right)
+        view = looked.parts.get_or_make(
+            part, lambda: self._view(_enlarged(looked.image[rows, columns], longest_px, largest))
+        )
+        moved = [Click(click.y - part.top, click.x - part.left, click.positive) for click in clicks]
+        shape = (part.bottom - part.top, part.right - part.left)
+        inside = [click for click in moved if 0 <= click.y < shape[0] and 0 <= click.x < shape[1]]
+        return self._answer(view, shape, inside, None, None if previous is None else previous[rows, columns])
 
     def _view(self, image: NDArray[np.uint8]) -> View:
         cells, maps = looked(self._encoder, self._classic, image)
@@ -114,9 +146,9 @@ class Learned:
         return np.asarray(both > 1.0)
 
 
-def _enlarged(part: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A small part, so that its longer side is at most LONGEST_PX."""
-    scale = min(LONGEST_PX / max(part.shape[:2]), _ENLARGED)
+def _enlarged(part: NDArray[np.uint8], longest_px: int, largest: float) -> NDArray[np.uint8]:
+    """A small part, at most `largest` times, so that its longer side is at most `longest_px`."""
+    scale = min(longest_px / max(part.shape[:2]), largest)
     if scale <= 1:
         return part
     size = (round(part.shape[1] * scale), round(part.shape[0] * scale))

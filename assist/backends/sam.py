@@ -91,6 +91,9 @@ class Sam:
         logits = masks[int(scores.argmax())].float().numpy()
         return self._in_the_image(looked, logits)
 
+    def mend(self, looked: Embedded, clicks: Sequence[Click], previous: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return self.segment(looked, clicks, None, previous)
+
     def _dense(self, looked: Embedded, mask: NDArray[np.bool_]) -> torch.Tensor:
         """(1, 1, mask side, mask side) logits."""
         part = self._part(looked)

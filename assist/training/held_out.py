@@ -12,7 +12,7 @@ from assist.box_jitter import box_overlap, drawn_roughly
 from assist.clicks import box_around
 from assist.examples import Example
 from assist.robot import click_through
-from assist.snapping import Snapper
+from assist.snapping import BoxSnapper
 from assist.training.box_training import is_whole
 
 CLICKS = 5
@@ -36,7 +36,7 @@ def click_score(backend: ClickBackend, examples: Sequence[Example]) -> float:
     return float(np.mean(scores)) if scores else float("nan")
 
 
-def box_score(snapper: Snapper | None, examples: Sequence[Example], seed: int) -> float:
+def box_score(snapper: BoxSnapper | None, examples: Sequence[Example], seed: int) -> float:
     """Mean overlap of roughly drawn boxes after they were snapped (None: as they were drawn), 0 to 1; NaN without."""
     rng = np.random.default_rng(seed)
     scores: list[float] = []

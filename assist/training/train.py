@@ -16,6 +16,7 @@ from assist.backends.classic import Classic
 from assist.backends.learned import Learned
 from assist.box_network import BoxNetwork
 from assist.click_network import ClickNetwork
+from assist.color_snapping import ColorSnapper
 from assist.encoder import encoder
 from assist.examples import Example
 from assist.model_files import ModelRecord, load_into, load_record, load_state, save_record, save_state
@@ -152,7 +153,7 @@ def _score(part: str, maps: Features, network: Network | None, examples: Sequenc
         return click_score(Learned(maps, network, "candidate"), examples)
     if isinstance(network, BoxNetwork):
         return box_score(Snapper(maps, network, "candidate"), examples, 0)
-    return click_score(Classic(), examples) if part == "click" else box_score(None, examples, 0)
+    return click_score(Classic(), examples) if part == "click" else box_score(ColorSnapper(), examples, 0)
 
 
 def _learn(

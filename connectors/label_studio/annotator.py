@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import numpy as np
 
+from connectors.label_studio.bucket_links import SCHEME, asked_at
 from connectors.label_studio.client import TaskRow, connected, list_tasks, task_or_none
 from connectors.label_studio.excerpts import KEY, Excerpt, excerpt_of_data
 from connectors.label_studio.labeling_config import class_ids, label_texts
@@ -126,9 +125,8 @@ class LabelStudioAnnotator:
         return result
 
     def _load_image(self, client: Any, task: dict[str, Any], address: str) -> None:
-        if address.startswith("s3://"):  # a browser is given this address instead, and sent on by it
-            coded = base64.urlsafe_b64encode(address.encode()).decode()
-            address = f"/tasks/{task['id']}/resolve/?fileuri={quote(coded)}"
+        if address.startswith(SCHEME):  # a browser is given this address instead, and sent on by it
+            address = asked_at(task["id"], address)
         wrapper = client._client_wrapper
         http: httpx.Client = wrapper.httpx_client.httpx_client
         response = http.get(self.url + address, headers=wrapper.get_headers())

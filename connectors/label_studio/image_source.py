@@ -1,9 +1,10 @@
-"""The pictures of tasks, fetched as a browser would get them: from one Label Studio, and from nowhere else."""
+"""The pictures of tasks, fetched as a browser would get them: from one Label Studio and the project's bucket alone."""
 
 from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from connectors.label_studio.bucket_links import BucketLinks, asked_for
 from connectors.label_studio.client import connected, is_loopback
 from workspace.errors import UserError
 
@@ -19,16 +21,20 @@ MOST_BYTES = 64 * 2**20
 MOST_PIXELS = 100_000_000
 _TIMEOUT_S = 20.0
 _ADDRESSES = ("/data/local-files/", "/data/upload/")  # what Label Studio itself delivers
+_LEADS_ON = (302, 303, 307)
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
 
 class ImageSource:
-    """url, api_key: the server, and a personal or legacy access token, which is sent to that server only."""
+    """url, api_key: the server, and a personal or legacy access token, which is sent to that server only.
 
-    def __init__(self, url: str, api_key: str) -> None:
+    bucket: where the project's pictures lie, if in a bucket
+    """
+
+    def __init__(self, url: str, api_key: str, bucket: BucketLinks | None = None) -> None:
         self.url = url.rstrip("/")
-        self._api_key = api_key
-        # a redirect might lead anywhere, inside the network too: none is followed
+        self._api_key, self._bucket = api_key, bucket
+        # a redirect might lead anywhere, inside the network too: none is followed but into the bucket
         self._http = httpx.Client(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=not is_loopback(url))
 
     def __enter__(self) -> Self:
@@ -40,21 +46,37 @@ class ImageSource:
     def fetch(self, address: Any) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 RGB of the picture at an address out of a task's data, turned as a browser shows it.
 
-        UserError for an address that is not one of Label Studio's own, an answer that is no picture, too many bytes
-        (MOST_BYTES) or too many pixels (MOST_PIXELS); ToolUnavailable if the server does not answer.
+        UserError for an address that is not one of Label Studio's own or in the bucket, an answer that is no picture,
+        too many bytes (MOST_BYTES) or too many pixels (MOST_PIXELS); ToolUnavailable if the server does not answer.
         """
-        wanted = own_address(self.url, address)
+        in_bucket = asked_for(address)
+        if in_bucket is None:
+            wanted = own_address(self.url, address)
+        elif self._bucket is None or not self._bucket.holds(in_bucket):
+            raise UserError(f"The picture {in_bucket[:200]!r} is not in the project's label_studio.storage.")
+        else:
+            wanted = self.url + address
         with connected(self.url, self._api_key) as client:
-            headers = client._client_wrapper.get_headers()
-            with self._http.stream("GET", wanted, headers=headers) as answer:
-                if answer.status_code != 200:
-                    raise UserError(f"Label Studio answers {answer.status_code} for the picture {address!r}.")
-                data = bytearray()
-                for part in answer.iter_bytes():
-                    data += part
-                    if len(data) > MOST_BYTES:
-                        raise UserError(f"The picture {address!r} has more than {MOST_BYTES // 2**20} MiB.")
+            data = self._answer(wanted, client._client_wrapper.get_headers(), address, in_bucket is not None)
+            if isinstance(data, str):
+                assert self._bucket is not None
+                data = self._answer(self._bucket.checked(data), {}, address, False)
+                assert not isinstance(data, str)
         return decoded(bytes(data), str(address))
+
+    def _answer(self, wanted: str, headers: Mapping[str, str], name: Any, may_lead_on: bool) -> bytearray | str:
+        """The bytes at an address, or, where it may lead on, the address to which it leads."""
+        with self._http.stream("GET", wanted, headers=dict(headers)) as answer:
+            if may_lead_on and answer.status_code in _LEADS_ON and "location" in answer.headers:
+                return str(answer.headers["location"])
+            if answer.status_code != 200:
+                raise UserError(f"The answer for the picture {str(name)[:200]!r} is {answer.status_code}.")
+            data = bytearray()
+            for part in answer.iter_bytes():
+                data += part
+                if len(data) > MOST_BYTES:
+                    raise UserError(f"The picture {str(name)[:200]!r} has more than {MOST_BYTES // 2**20} MiB.")
+            return data
 
 
 def own_address(url: str, address: Any) -> str:

@@ -14,6 +14,7 @@ from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
 from connectors.label_studio.brush import decode_brush, encode_brush
+from connectors.label_studio.bucket_links import SCHEME, asked_at
 from connectors.label_studio.labeling_config import label_text
 
 _POINT, _RECTANGLE = "keypointlabels", "rectanglelabels"
@@ -35,7 +36,7 @@ class Hint:
     id          of the last region of the context: the answer carries it, and replaces that region
     control     the tool with which it was drawn;  to_name: the image tag
     label       the text of the label it was drawn with
-    image       the image's address, out of the task's data
+    image       the image's address, out of the task's data; of one in a bucket, where Label Studio is asked for it
     points      all key points of the group in the order they were made; empty for a box
     box         left, top, right, bottom in parts of the image's size; None for points
     brush       the brush control that takes the mask; None: the answer is a box
@@ -78,7 +79,7 @@ def read_hint(request: Any) -> Hint:
     if last.get("image_rotation") not in (None, 0):
         raise ValueError("it was drawn on a rotated image")
     view = _parsed(request.get("label_config"))
-    image = _address(view, to_name, task.get("data"))
+    image = _address(view, to_name, task)
     brush = _brush_of(view, to_name, label)
     if kind == _RECTANGLE:
         # a box that can only be drawn with the smart tool, where there is a brush, asks for the mask in it
@@ -171,13 +172,17 @@ def _parsed(config: Any) -> Element:
         raise ValueError(f"its labeling configuration cannot be read ({error})") from None
 
 
-def _address(view: Element, to_name: str, data: Any) -> Any:
-    """The value of the task's data that the image tag `to_name` shows."""
+def _address(view: Element, to_name: str, task: Mapping[str, Any]) -> Any:
+    """The value of the task's data that the image tag `to_name` shows, as a browser would ask for it."""
+    data = task.get("data")
     image = next((tag for tag in view.iter("Image") if tag.get("name") == to_name), None)
     named = re.fullmatch(r"\$(\w+)", image.get("value") or "") if image is not None else None
     if named is None or not isinstance(data, dict) or named[1] not in data:
         raise ValueError(f"there is no picture behind {to_name!r}")
-    return data[named[1]]
+    address = data[named[1]]
+    if isinstance(address, str) and address.startswith(SCHEME) and isinstance(task.get("id"), int):
+        return asked_at(task["id"], address)
+    return address
 
 
 def _brush_of(view: Element, to_name: str, label: str) -> str | None:

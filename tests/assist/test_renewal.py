@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import pytest
 import torch
 
 from assist.box_network import BoxNetwork
+from assist.color_snapping import ColorSnapper
 from assist.encoder import encoder
 from assist.examples import Example, examples_of, masked_example
 from assist.model_files import save_state
-from assist.renewal import ModelFolder
+from assist.renewal import ModelFolder, box_snapper
 from assist.service import Assist
 from assist.snapping import Snapper
 from assist.training.held_out import box_score, click_score
@@ -54,10 +56,20 @@ def wrong(right: Material) -> Material:
 @pytest.fixture(scope="module")
 def good(right: Material, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("good") / "m"
-    said = learn(right, folder, 40)
-    assert "help without learning" in said[-1]
-    assert said[-1].endswith("it is taken")
+    assert learn(replace(right, held_out=()), folder, 40)[-1].startswith("box: learned from 40")  # nothing judges
+    said = learn(right, folder, 2)
+    assert "the model that is there" in said[-1]
     return folder
+
+
+def test_the_first_model_is_taken_only_if_it_does_better_than_what_ships(right, tmp_path) -> None:
+    """Plain rectangles of one colour: there nothing need be learned."""
+    assert box_score(ColorSnapper(), right.held_out, 0) > 0.9  # as they are drawn about 0.8
+    said = learn(right, tmp_path / "m", 2)
+    assert "help without learning" in said[-1]
+    assert said[-1].endswith("it is not taken")
+    assert not (tmp_path / "m" / "box.pt").exists()
+    assert isinstance(box_snapper(tmp_path / "m"), ColorSnapper)
 
 
 def test_what_is_worse_on_held_out_labels_is_never_swapped_in(right, wrong, good, tmp_path) -> None:

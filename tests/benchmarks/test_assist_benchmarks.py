@@ -81,6 +81,10 @@ def test_the_report_of_boxes(footage: Path, tiny_model: Path, tmp_path: Path) ->
     # the worst box of the protocol: shifted by a tenth and a tenth smaller both ways
     assert 0.5 < run["before"]["miou"] < 1
     assert all(0 <= value <= 1 for value in run["after"].values())
+    boxes.main([str(footage), "--out", str(out)])  # without a model: by colour, which suffices for plain rectangles
+    (run,) = json.loads(out.read_text())["runs"]
+    assert run["model"].startswith("snap-colour")
+    assert run["after"]["miou"] > max(0.9, run["before"]["miou"])
 
 
 @pytest.mark.parametrize("main", [clicks.main, boxes.main])

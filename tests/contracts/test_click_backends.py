@@ -90,13 +90,13 @@ def test_any_picture_any_clicks_same_answer_and_nothing_given_is_changed(backend
     if size[1] > 2:
         clicks.append(Click(0, 0, False))
     previous = np.zeros(size, bool)
-    for shown in (None, previous, ~previous):
+    for shown, mending in ((None, False), (previous, True), (~previous, False), (~previous, True)):
         for number in range(1, len(clicks) + 1):
-            mask = mask_of_clicks(backend, looked, clicks[:number], previous=shown)
+            mask = mask_of_clicks(backend, looked, clicks[:number], previous=shown, mending=mending)
             assert mask.shape == size
             assert mask.dtype == bool
             assert all(mask[click.y, click.x] == click.positive for click in clicks[:number])
-            again = mask_of_clicks(backend, backend.look(image), clicks[:number], previous=shown)
+            again = mask_of_clicks(backend, backend.look(image), clicks[:number], previous=shown, mending=mending)
             np.testing.assert_array_equal(mask, again)
     np.testing.assert_array_equal(image, before)
     assert not previous.any()
@@ -123,6 +123,21 @@ def test_a_wrong_start_is_mended_by_one_click(knowing) -> None:
     start[:60] = False
     mended = mask_of_history(knowing, knowing.look(image), [Click(45, 80, True)], start=start)
     assert overlap(mended, truth) > overlap(start, truth) + 0.2
+
+
+def test_mending_leaves_alone_what_no_click_is_about(backend) -> None:
+    image = picture(240, 640)
+    start = np.zeros((240, 640), bool)
+    start[100:150, 290:330] = True  # on the disk in the middle
+    start[10:30, 600:630] = True  # surplus, far from it
+    looked, mask = backend.look(image), start
+    clicks = [Click(120, 350, True), Click(100, 310, False)]
+    for number, click in enumerate(clicks, 1):
+        before, mask = mask, mask_of_clicks(backend, looked, clicks[:number], previous=mask, mending=True)
+        assert mask[click.y, click.x] == click.positive
+        assert ((mask ^ before) <= (mask if click.positive else before)).all()  # it only adds, or only takes away
+        assert mask[10:30, 600:630].all()
+    np.testing.assert_array_equal(start.sum(), 50 * 40 + 20 * 30)
 
 
 def test_a_small_object_in_a_large_picture_is_clicked_on_thrice(knowing) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +11,17 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 
-from assist.backends.registry import click_backend
 from assist.robot import overlap
-from assist.server import assist_app
-from assist.service import Assist
 from assist.snapping import Snapper
 from benchmarks.browser import SUBMIT, Page
 from connectors.label_studio.assist_connection import AssistAddress
 from connectors.label_studio.brush import decode_brush
 from connectors.label_studio.client import connected, request, tasks_answered_with
-from connectors.label_studio.image_source import ImageSource
 from connectors.label_studio.server import LabelStudioServer
 from connectors.label_studio.tool import LabelStudioTool
 from connectors.labeling_tool import Question
+from tests.assist_fixture import PASSWORD, USER, serving
 from workspace.config import ClassConfig
 from workspace.sample import Sample, question_key
 
@@ -39,7 +33,6 @@ pytestmark = [
 ]
 
 H, W = 240, 320
-USER, PASSWORD = "fewclicks", "a password for tests"
 ALT = 1
 BOXES = """<View><Image name="image" value="$image"/><RectangleLabels name="box" toName="image" smart="true"
 smartOnly="true"><Label value="thing"/></RectangleLabels></View>"""
@@ -54,39 +47,6 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
     square = (abs(rows - 120) < 40) & (columns >= 165) & (columns < 250) & ~disk
     image = np.where(disk[..., None], [60, 70, 200], np.where(square[..., None], [60, 100, 190], [170, 90, 40]))
     return np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8), disk
-
-
-@contextmanager
-def serving(
-    server: LabelStudioServer,
-    answers: list[Any] | None = None,
-    snapper: Snapper | None = None,
-    click_file: Path | None = None,
-) -> Iterator[str]:
-    """The real help server; what it answers is noted too."""
-
-    class Noting(Assist):
-        def answer(self, request: Any) -> list[dict[str, Any]]:
-            found = super().answer(request)
-            if answers is not None and found:
-                answers.append(found)
-            return found
-
-    with ImageSource(server.url, server.token) as source:
-        noting = Noting(source, click_backend("classic"), snapper, click_file=click_file)
-        app = assist_app(noting, USER, PASSWORD)
-        running = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
-        thread = threading.Thread(target=running.run)
-        thread.start()
-        try:
-            deadline = time.monotonic() + 60
-            while not running.started:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
-        finally:
-            running.should_exit = True
-            thread.join()
 
 
 def wait_for(true: Callable[[], bool]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,15 @@ from moto.server import ThreadedMotoServer
 
 from benchmarks.browser import SUBMIT, Page
 from connectors.label_studio.annotator import LabelStudioAnnotator
+from connectors.label_studio.assist_connection import AssistAddress
 from connectors.label_studio.bucket_files import BucketFiles
+from connectors.label_studio.bucket_links import BucketLinks
+from connectors.label_studio.client import connected, request
 from connectors.label_studio.importing import Importing
 from connectors.label_studio.server import LabelStudioServer
 from connectors.label_studio.tool import LabelStudioTool
 from connectors.labeling_tool import Question
+from tests.assist_fixture import PASSWORD, USER, serving
 from workspace.config import ClassConfig
 from workspace.errors import ToolUnavailable, UserError
 from workspace.sample import Sample, question_key
@@ -110,6 +116,8 @@ def test_pictures_come_from_the_bucket_by_signed_links(
         assert httpx.get(link.headers["location"]).content == image.read_bytes()  # nothing but the link is needed
         assert httpx.get(f"{label_studio_server.url}/tasks/{task['id']}/resolve/?fileuri={coded}").status_code == 401
 
+    check_help(bucket, make_label_studio_tool, label_studio_server, questions, task["id"])
+
     page.command("Page.navigate", url=f"{label_studio_server.url}/projects/{project}/data?task={task['id']}")
     page.wait_for(f"!!{SUBMIT} && document.querySelector('.konvajs-content canvas')?.width > 100")
     page.wait_for(f"[...document.querySelectorAll('img')].some(e => e.complete && e.naturalWidth === {W})")
@@ -122,6 +130,30 @@ def test_pictures_come_from_the_bucket_by_signed_links(
     answers = {answer.key: answer.mask for answer in tool.pull(keys)}
     np.testing.assert_array_equal(answers[keys[0]], np.where(ids == 7, 1, 2))
     np.testing.assert_array_equal(answers[keys[1]], np.where(ids == 7, 1, 255))
+
+
+def check_help(
+    bucket: str,
+    make_tool: Callable[..., LabelStudioTool],
+    server: LabelStudioServer,
+    questions: list[Question],
+    task: int,
+) -> None:
+    """A click in a picture of the bucket is answered, as Label Studio's page asks; not where the bucket is another."""
+    value = {"x": 50.0, "y": 50.0, "width": 0.3, "labels": ["car"], "keypointlabels": ["car"]}
+    click = {"id": "k", "from_name": "click", "to_name": "image", "type": "keypointlabels", "value": value}
+    links = BucketLinks.of(bucket)
+    for allowed, answers in ((links, 1), (replace(links, storage="s3://another/a/b"), 0)):
+        with serving(server, bucket=allowed) as url:
+            tool = make_tool(CLASSES, storage=bucket, assist=AssistAddress(url, USER, PASSWORD))
+            tool.push(questions, lambda: None)
+            with connected(server.url, server.token) as client:
+                (backend,) = client.ml.list(project=tool.project_id())
+                body = json.dumps({"task": task, "context": {"result": [click]}}).encode()
+                found = request(client, "POST", f"api/ml/{backend.id}/interactive-annotating", body)
+            regions = found["data"]["result"]
+            assert [region["type"] for region in regions] == ["brushlabels"] * answers
+    make_tool(CLASSES, storage=bucket).push(questions, lambda: None)  # and no help any more
 
 
 class Recorded(Importing):

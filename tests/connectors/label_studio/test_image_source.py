@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from connectors.label_studio import image_source
+from connectors.label_studio.bucket_links import BucketLinks, asked_at, asked_for
 from connectors.label_studio.image_source import ImageSource, decoded, own_address
 from workspace.errors import UserError
 
@@ -112,9 +114,9 @@ def test_fetched_with_the_token_redirects_and_sizes_refused(
         assert picture.shape == (4, 5, 3)
         assert picture[0, 0].tolist() == [10, 20, 30]
         assert pages.seen == [("/data/upload/1/good.png", f"Token {token}")]  # type: ignore[attr-defined]
-        with pytest.raises(UserError, match="answers 302"):
+        with pytest.raises(UserError, match="is 302"):
             source.fetch("/data/upload/1/away.png")
-        with pytest.raises(UserError, match="answers 404"):
+        with pytest.raises(UserError, match="is 404"):
             source.fetch("/data/upload/1/none.png")
         with pytest.raises(UserError, match="is no picture"):
             source.fetch("/data/upload/1/big.png")
@@ -147,3 +149,104 @@ def test_what_is_no_picture_is_named(data: bytes) -> None:
 
 def test_pixels_are_rgb() -> None:
     assert decoded(png(2, 2), "x").dtype == np.uint8
+
+
+class _Bucket(BaseHTTPRequestHandler):
+    """A server of pictures to which another one leads on; it notes who sent what with it."""
+
+    def do_GET(self) -> None:
+        body = png(7, 3)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.server.seen.append((self.path, self.headers.get("Authorization")))  # type: ignore[attr-defined]
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+class _Signing(_Bucket):
+    """Label Studio, which answers with a link."""
+
+    def do_GET(self) -> None:
+        self.send_response(303)
+        self.send_header("Location", self.server.link)  # type: ignore[attr-defined]
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_picture_in_the_bucket_comes_by_the_signed_link_without_the_token_and_nothing_else_does() -> None:
+    token = "0123456789abcdef0123456789abcdef01234567"
+    wanted = asked_at(7, "s3://frames/a/videos/v/0 1.png")
+    with listening(_Bucket) as bucket, listening(_Signing) as signing:
+        bucket.seen = []  # type: ignore[attr-defined]
+        endpoint = f"http://127.0.0.1:{bucket.server_port}"
+        signing.link = f"{endpoint}/frames/a/videos/v/0%201.png?sig=x"  # type: ignore[attr-defined]
+        url = f"http://127.0.0.1:{signing.server_port}"
+        with ImageSource(url, token, BucketLinks("s3://frames/a", endpoint)) as source:
+            assert source.fetch(wanted).shape == (3, 7, 3)
+            for elsewhere in ("s3://frames/b/0.png", "s3://other/a/0.png", "s3://frames/a/../b/0.png"):
+                with pytest.raises(UserError, match=r"not in the project's label_studio\.storage"):
+                    source.fetch(asked_at(7, elsewhere))
+            signing.link = f"{endpoint}/other/a/videos/v/0.png?sig=secret"  # type: ignore[attr-defined]
+            with pytest.raises(UserError, match="does not lead to s3://frames/a") as refused:
+                source.fetch(wanted)
+            assert "secret" not in str(refused.value)
+            with pytest.raises(UserError, match=r"good\.png' is 303"):
+                source.fetch("/data/upload/1/good.png")  # Label Studio's own pictures lead nowhere
+        with ImageSource(url, token) as source, pytest.raises(UserError, match="is not in the project's"):
+            source.fetch(wanted)
+        assert bucket.seen == [("/frames/a/videos/v/0%201.png?sig=x", None)]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "link", "right"),
+    [
+        ("https://s3.eu-central-1.amazonaws.com", "https://frames.s3.amazonaws.com/a/0.png?X=1", True),
+        ("https://s3.amazonaws.com", "https://frames.s3.eu-central-1.amazonaws.com/a/0.png", True),
+        ("https://s3.amazonaws.com", "https://s3.eu-central-1.amazonaws.com/frames/a/0.png", True),
+        ("https://s3.amazonaws.com", "https://s3.dualstack.eu-central-1.amazonaws.com/frames/a/0.png", True),
+        ("https://s3.amazonaws.com", "http://frames.s3.amazonaws.com/a/0.png", False),
+        ("https://s3.amazonaws.com", "https://other.s3.amazonaws.com/a/0.png", False),
+        ("https://s3.amazonaws.com", "https://s3.amazonaws.com/other/a/0.png", False),
+        ("https://s3.amazonaws.com", "https://frames.s3.amazonaws.com.evil.org/a/0.png", False),
+        ("https://s3.amazonaws.com", "https://frames.s3.amazonaws.com:8443/a/0.png", False),
+        ("https://s3.amazonaws.com", "https://169.254.169.254/latest/meta-data", False),
+        ("http://minio:9000", "http://minio:9000/frames/a/0.png", True),
+        ("http://minio:9000", "http://frames.minio:9000/a/0.png", True),
+        ("http://minio:9000", "http://minio:9001/frames/a/0.png", False),
+        ("http://minio:9000", "http://minio:9000/frames2/a/0.png", False),
+        ("http://minio:9000", "http://me@minio:9000/frames/a/0.png", False),
+        ("http://minio:9000", "file:///frames/a/0.png", False),
+        ("http://minio:9000", "http://minio:port/frames/a", False),
+    ],
+)
+def test_a_link_leads_into_the_bucket_or_is_refused(endpoint: str, link: str, right: bool) -> None:
+    links = BucketLinks("s3://frames/a", endpoint)
+    if right:
+        assert links.checked(link) == link
+    else:
+        with pytest.raises(UserError, match="does not lead to"):
+            links.checked(link)
+
+
+def test_what_is_asked_for_at_a_path_is_found_again() -> None:
+    for address in ("s3://frames/a/0.png", "s3://frames/a/ä ö+/?&=.png"):
+        assert asked_for(asked_at(12, address)) == address
+    for other in ("/tasks/1/resolve/?fileuri=!!", "/tasks/x/resolve/?fileuri=YQ==", "/data/upload/1/a.png", None, 7,
+                  asked_at(1, "gs://frames/0.png"), asked_at(1, "s3://a/0.png") + "&next=1"):  # fmt: skip
+        assert asked_for(other) is None
