@@ -7,6 +7,10 @@ project, that moves videos on until all are done. PostgreSQL and the store must 
 from the environment. With 0 workers this process does everything on one disk, without the store. People are simulated
 by a labeling tool in a file, which stands for the labeling server. With --kill the first worker is ended by SIGKILL in
 the middle of a step and not started again.
+
+Each worker computes with one thread, so that one alone does not have all cores already: on 2 cores, 2.00 times as fast
+would be two workers that never wait for each other, and database, store and people need cores of the same machine. The
+processor seconds of the workers, their start included, tell what sharing the project costs.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import argparse
 import hashlib
 import json
 import os
+import resource
 import shlex
 import subprocess
 import sys
@@ -46,6 +51,7 @@ from workspace.mask import MaskArray
 from workspace.states import State
 
 _APART = 37  # frames between the beginnings of two videos
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # beside propagation.threads: 1
 _TORN = {State.FITTING, State.PROPAGATING}
 
 
@@ -72,14 +78,14 @@ def main(arguments: list[str] | None = None) -> None:
     if options.database is None or options.remote is None:
         raise UserError("--database and --remote are needed.", "They are facts.database and workspace.remote.")
     check_writable(options.out)
-    table = Table("workers", "killed", "s", "faster", "steps by worker", "stored MB", "masks")
+    table = Table("workers", "killed", "s", "faster", "CPU s", "steps by worker", "stored MB", "masks")
     runs: list[dict[str, Any]] = []
     for count in counts:
         run = measure(options, count, kill=options.kill and count > 1)
         runs.append(run)
         same = run["masks"] == runs[0]["masks"]
         faster = runs[0]["seconds"] / run["seconds"]
-        words = str(count), str(run["killed"]), f"{run['seconds']:.1f}", f"{faster:.2f}"
+        words = str(count), str(run["killed"]), f"{run['seconds']:.1f}", f"{faster:.2f}", f"{run['cpu_seconds']:.1f}"
         table.add_row(
             *words, " + ".join(map(str, run["steps"])), f"{run['stored_mb']:.1f}", "the same" if same else "DIFFERENT"
         )
@@ -105,19 +111,19 @@ def measure(options: argparse.Namespace, count: int, kill: bool) -> dict[str, An
         command = [sys.executable, "-m", "benchmarks.workers", "--frames", str(options.frames), "--size", options.size]
         command += ["--tool", str(root / "people.db")]
         Answers(root / "people.db", options.frames, height, width)
-        workers = []
+        workers, cpu_before = [], _cpu_seconds()
         for number, layout in enumerate(layouts):
             prefix = shlex.split((options.prefix or "").replace("{n}", str(number)))
             with (layout.root / "log").open("wb") as log:
-                workers.append(
-                    subprocess.Popen([*prefix, *command, "--work", str(layout.root)], stdout=log, stderr=log)
-                )
+                words = [*prefix, *command, "--work", str(layout.root)]
+                workers.append(subprocess.Popen(words, stdout=log, stderr=log, env=os.environ | _ONE_THREAD))
         try:
             if not count:
                 work(origin.root, Answers(root / "people.db", options.frames, height, width))
             with Facts.of(origin) as facts:
                 killed = kill and _kill_in_a_step(facts, layouts[0], workers[0])
                 codes = [worker.wait() for worker in workers]
+                cpu = _cpu_seconds() - cpu_before
                 if any(codes[int(killed) :]):
                     logs = [(layout.root / "log").read_text()[-500:] for layout in layouts]
                     raise UserError(f"A worker ended with {codes}: {logs}")
@@ -138,7 +144,8 @@ def measure(options: argparse.Namespace, count: int, kill: bool) -> dict[str, An
         steps = [len(_steps(layout)) for layout in layouts or [origin]]
     return {
         "workers": count, "killed": int(killed), "seconds": round(moves[-1] - moves[0], 2),
-        "steps": steps, "masks": masks, "stored_mb": round(stored / 2**20, 3), "asked": len(asked),
+        "cpu_seconds": round(cpu, 2), "steps": steps, "masks": masks,
+        "stored_mb": round(stored / 2**20, 3), "asked": len(asked),
     }  # fmt: skip
 
 
@@ -173,6 +180,14 @@ def _kill_in_a_step(facts: Facts, layout: Layout, worker: subprocess.Popen[bytes
                 return True
         time.sleep(0.01)
     return False
+
+
+def _cpu_seconds() -> float:
+    """Of the workers that have ended (their start included), and of this process, which is one if there is no other."""
+    return sum(
+        used.ru_utime + used.ru_stime
+        for used in map(resource.getrusage, (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF))
+    )
 
 
 def _steps(layout: Layout) -> list[str]:

@@ -134,7 +134,7 @@ def make_workspace(root: Path, videos: int) -> None:
     Tool(root, "reviews", truth)
 
 
-def work(root: Path, seed: int, seconds: float = 600.0) -> int:
+def work(root: Path, seed: int, seconds: float = 1800.0) -> int:
     """What a worker does, until every video is done: errors of the moment are tried again, as a schedule would."""
     break_disk(root)
     break_clock(root)
