@@ -110,7 +110,7 @@ WRONG: list[tuple[str, Callable[[Path], object], str]] = [
     ("no frames", empty("frames"), "holds no images"),
     ("mask of another size", draw("masks/m1.png", np.zeros((8, 8), np.uint8)), "m1.png is 8x8 but the video is 32x24"),
     ("coloured mask", draw("masks/m1.png", np.zeros((H, W, 3), np.uint8)), "m1.png is a RGB image"),
-    ("damaged mask", rewrite("masks/m2.png", "no image"), "m2.png is missing or is no image"),
+    ("damaged mask", rewrite("masks/m2.png", "no image"), "m2.png is no image"),
     ("frames of another size", draw("frames/f0.png", np.zeros((8, 8, 3), np.uint8)), "is 8x8 but its masks are 32x24"),
 ]  # fmt: skip
 
