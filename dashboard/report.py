@@ -214,7 +214,7 @@ def _errors(errors: NDArray[np.float32], rounds: Sequence[Round]) -> bytes:
     axes.plot(asked, 100 * errors[asked], "o", color="#009e73", markersize=4, label="asked about")
     axes.set_xlabel("frame")
     axes.set_ylabel("%")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
     return _png(figure)
 
 
