@@ -7,7 +7,7 @@ export FEWCLICKS_HOME ?= $(CURDIR)/.cache/fewclicks
 export DO_NOT_TRACK := 1
 WORKERS ?= 2
 
-.PHONY: demo test faults check docs serve install label-studio readers clean
+.PHONY: demo test faults faults-stack check docs serve install label-studio readers clean
 
 demo: install ## label a rendered clip with a simulated annotator, in under five minutes
 	$(BIN)/fewclicks demo --out out/demo
@@ -17,6 +17,9 @@ test: check label-studio readers ## every test, real servers included
 
 faults: install ## random faults against the loop, 200 of them over 8 videos: make faults FAULTS=50 SEED=7
 	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/flows/fault_campaign.py --faults $(or $(FAULTS),200) $(if $(SEED),--seed $(SEED))
+
+faults-stack: label-studio ## the same with real servers, killed with -9: Prefect's, Label Studio, PostgreSQL; make faults-stack FAULTS=20 SEED=7
+	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/end_to_end/stack_campaign.py --faults $(or $(FAULTS),40) $(if $(SEED),--seed $(SEED))
 
 check: install ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -2,11 +2,12 @@
 
 python -m benchmarks.ablation FOLDER... --labeled 5 --out ablation.json
 
-`flow`: labels warped along the flow and fused, nothing learned. `network`: a decoder on the features as they come, by
-`L_labels` alone. `flow_loss`: and `lambda * L_flow`. `fusion`: and added to the warped labels, opinions averaged along
-the flow. `tuning`: and the features fine-tuned on the labels; for features that were learned before. `warm_start`: the
-same, going on from a model of every other of these labels, as a second round does. mIoU over all frames; people's
-pixels count as they gave them in every line.
+`nearest`: the nearest label along the flow. `flow`: all labels that arrive, fused, nothing learned. `network`: a
+decoder on the features as they come, by `L_labels` alone. `flow_loss`: and `lambda * L_flow`. `fusion`: and added to
+the warped labels, opinions averaged along the flow. `tuning`: and the features fine-tuned on the labels; for features
+that were learned before. `outlines`: and outlines follow the picture. `warm_start`: the same, going on from a model of
+every other of these labels, as a second round does. mIoU over all frames; people's pixels count as they gave them in
+every line.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.nearest_label import nearest_labels
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from benchmarks.propagation import evenly_labeled
 from connectors.measured_folder import MeasuredFolder, open_measured_folder
@@ -67,7 +69,8 @@ def main(arguments: list[str] | None = None) -> None:
 def ablation(folder: MeasuredFolder, labeled: int, config: Config) -> Iterable[dict[str, Any]]:
     """A line of the table for each part, in order."""
     segmenter, settings, classes = config.segmenter, config.propagation, len(folder.classes)
-    as_they_come = settings.model_copy(update={"tuning_steps": 0})
+    plain = settings.model_copy(update={"outline_radius": 0})
+    as_they_come = plain.model_copy(update={"tuning_steps": 0})
     with measured_video(folder, settings) as video:
         video.fill_flow()
         labels = {index: folder.truth(index) for index in evenly_labeled(len(video.frames), labeled)}
@@ -93,15 +96,17 @@ def ablation(folder: MeasuredFolder, labeled: int, config: Config) -> Iterable[d
                 "fit_seconds": round(seconds, 3),
             }
 
-        yield line("flow", propagated(None, settings), 0.0)
+        yield line("nearest", nearest_labels(video.frames, labels, video.flow), 0.0)
+        yield line("flow", propagated(None, plain), 0.0)
         model, seconds = fitted(as_they_come.model_copy(update={"flow_loss_weight": 0.0}), labels, None)
         yield line("network", _network_alone(video, model, config), seconds)
         model, seconds = fitted(as_they_come, labels, None)
         yield line("flow_loss", _network_alone(video, model, config), seconds)
         yield line("fusion", propagated(model, as_they_come), seconds)
         if features(segmenter, torch_device(settings.device), settings.seed).pretrained and settings.tuning_steps:
-            model, seconds = fitted(settings, labels, None)
-            yield line("tuning", propagated(model, settings), seconds)
+            model, seconds = fitted(plain, labels, None)
+            yield line("tuning", propagated(model, plain), seconds)
+        yield line("outlines", propagated(model, settings), seconds)
         first, _ = fitted(settings, half, None)
         model, seconds = fitted(settings, labels, first)
         yield line("warm_start", propagated(model, settings), seconds)

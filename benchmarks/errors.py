@@ -30,9 +30,10 @@ from flows.frame_files import FlowFiles, FrameFiles
 from flows.measured_video import measured_video
 from flows.reviewing import CONTRADICTION, DOUBT, MOST, SHIFT, to_review
 from propagation.held_out import Opinion, opinions, witnesses
+from quality.contradiction import Contradictions, above_usual, contradictions, hidden_contradictions, uncovered, unusual
 from quality.planted_errors import KINDS
 from quality.review_order import area_under_curve, precision_at, review_order
-from quality.suspicion import Contradictions, Regions, contradictions, disbelief, doubts, regions_of, shift, unusual
+from quality.suspicion import Regions, disbelief, doubts, regions_of, shift
 from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.errors import UserError
 from workspace.mask import UNKNOWN, MaskArray
@@ -114,24 +115,32 @@ def _by_flow(
     order = sorted(truth)
     place = {index: number for number, index in enumerate(order)}
     found: dict[tuple[str, int], list[Contradictions]] = {key: [] for key in sets}
+    hidden: dict[tuple[str, int], list[Contradictions]] = {key: [] for key in sets}
     shifted: dict[tuple[str, int], list[float]] = {key: [] for key in sets}
     for one in witnesses(truth, flow, (video.height, video.width), lambda part: None):
         here = place[one.frame]
         near = set(order[max(0, here - _REACH) : here + _REACH + 1])
-        usual: tuple[Contradictions, float] | None = None
+        usual: tuple[Contradictions, Contradictions, float] | None = None
         for key, (labels, wrong) in sets.items():
             if near & wrong or usual is None:
                 label = labels[one.frame] if near & wrong else truth[one.frame]
                 told = one.read((labels if near & wrong else truth).__getitem__)
                 regions = regions_of(label)
-                values = contradictions(label, told, regions), shift(label, told, regions).score
+                values = (
+                    contradictions(label, told, regions), hidden_contradictions(label, told, regions),
+                    shift(label, told, regions).score,
+                )  # fmt: skip
                 usual = usual if near & wrong else values
             else:
                 values = usual
             found[key].append(values[0])
-            shifted[key].append(values[1])
+            hidden[key].append(values[1])
+            shifted[key].append(values[2])
     return {
-        key: {CONTRADICTION: np.array([sign.score for sign in unusual(found[key])]), SHIFT: np.array(shifted[key])}
+        key: {
+            CONTRADICTION: np.array([sign.score for sign in unusual(uncovered(found[key], hidden[key]))]),
+            SHIFT: np.array(shifted[key]),
+        }
         for key in sets
     }
 
@@ -160,6 +169,7 @@ def judged(found: Scores, labels: Mapping[int, MaskArray], wrong: frozenset[int]
     """Precision in the first tenth and area under the curve of each signal, of ours together, and of chance."""
     bad = np.array([index in wrong for index in sorted(labels)])
     ours = {name: values for name, values in found.items() if name != CLEANLAB}
+    ours[CONTRADICTION] = above_usual(ours[CONTRADICTION])  # as `flows.reviewing` orders them
     flow = {name: values for name, values in ours.items() if name != DOUBT}
     together = {FLOW: review_order(flow, MOST).suspicion}
     if DOUBT in ours:

@@ -5,8 +5,8 @@ FILE
 
 A noise is a name of quality/label_noise.py with a strength in pixels, or a kind of quality/planted_errors.py with the
 share of wrong labels (wrong_class:0.3). `miou` is over frames that nobody labeled; `small`, `medium` and `large` are
-the mean IoU of the true regions of that size with the prediction of their class around them. --drop measures each
-noise a second time with the regions left out of the fit that `flows.reviewing` finds contradicted.
+the mean IoU of the true regions of that size with the prediction of their class around them. --weight W measures
+each noise a second time as with the setting review.contradicted_weight: W.
 """
 
 from __future__ import annotations
@@ -21,17 +21,20 @@ from rich.table import Table
 
 from benchmarks.options import benchmark_parser, check_writable, run_benchmark, settings_of, write_result
 from connectors.measured_folder import open_measured_folder
-from flows.noise_experiment import DROPPED, learn_from_noise, read_noise
+from flows.noise_experiment import DOWN_WEIGHTED, learn_from_noise, read_noise
 from quality.comparison import SIZES
+from workspace.errors import UserError
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     check_writable(options.out)
     noises = [read_noise(text) for text in options.noise.split(",")]
+    if not 0 < options.weight <= 1:
+        raise UserError(f"--weight {options.weight:g} is not above 0 and at most 1.")
     folders = [open_measured_folder(path) for path in options.folders]
     settings = settings_of(options)
-    table = Table("data", "noise", "dropped", "labels' own mIoU", "mIoU", *SIZES, title="Label noise")
+    table = Table("data", "noise", "doubtful px", "labels' own mIoU", "mIoU", *SIZES, title="Label noise")
     runs = []
     for folder in folders:
         learned = learn_from_noise(
@@ -41,16 +44,16 @@ def main(arguments: list[str] | None = None) -> None:
             settings.propagation,
             options.labeled,
             options.judged,
-            options.drop,
+            options.weight,
         )
         for one in learned:
             run = {"data": folder.name, "labeled": options.labeled} | asdict(one) | {"noise": str(one.noise)}
             runs.append(run)
             Console(stderr=True).print(run, highlight=False)
             cells = ("-" if share is None else f"{100 * share:.1f}" for share in (one.by_size[size] for size in SIZES))
-            dropped = str(one.dropped_px) if one.variant == DROPPED else ""
+            doubtful = str(one.doubtful_px) if one.variant == DOWN_WEIGHTED else ""
             scores = f"{100 * one.labels_miou:.1f}", f"{100 * one.miou:.1f}"
-            table.add_row(folder.name, str(one.noise), dropped, *scores, *cells)
+            table.add_row(folder.name, str(one.noise), doubtful, *scores, *cells)
     Console().print(table)
     write_result(options.out, {"runs": runs})
 
@@ -64,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--noise", default=default, metavar="NAME:STRENGTH,...")
     parser.add_argument("--labeled", type=int, default=5, metavar="N", help="labeled frames, evenly spaced")
     parser.add_argument("--judged", type=int, default=20, metavar="N", help="other frames to score on, about so many")
-    parser.add_argument("--drop", action="store_true", help="also without what looks wrong")
+    parser.add_argument(
+        "--weight", type=float, default=1.0, metavar="W", help="also with less trust in what looks wrong"
+    )
     return parser
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from workspace.config import Config, parse_config
 from workspace.errors import UserError
+from workspace.files import check_writable as check_writable
 from workspace.files import write_bytes
 
 
@@ -77,12 +78,6 @@ def write_result(out: Path | None, result: Any) -> None:
             write_bytes(out, (json.dumps(result, indent=1) + "\n").encode())
         except OSError as error:
             raise UserError(f"{out} cannot be written: {error.strerror}.") from None
-
-
-def check_writable(out: Path | None) -> None:
-    """UserError before the long work begins if `out` could not be written at its end."""
-    if out is not None and (out.is_dir() or not out.resolve().parent.is_dir()):
-        raise UserError(f"{out} cannot be written.", "Name a file in a folder that exists.")
 
 
 def run_benchmark(main: Callable[[], None]) -> int:

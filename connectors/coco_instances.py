@@ -53,7 +53,8 @@ def read_coco(data: Any, path: Path) -> tuple[tuple[str, ...], Images]:
     for number, (file_name, height, width) in sizes.items():
         if height < 1 or width < 1 or height * width > _MOST_PIXELS or file_name in images:
             raise UserError(
-                f"{path}: image {file_name!r} of {width}x{height} is there twice or of no such size.", _FORM
+                f"{path}: image {file_name!r} of {width}x{height} is there twice, or of a size that no image has.",
+                _FORM,
             )
         images[file_name] = height, width, partial(_instances, of_image[number], order, height, width, path)
     return tuple(names[number] for number in sorted(names)), images

@@ -43,7 +43,9 @@ def read_cvat(path: Path, without: tuple[str, ...] = ()) -> tuple[tuple[str, ...
                 name = element.attrib["name"]
                 height, width = int(element.attrib["height"]), int(element.attrib["width"])
                 if height < 1 or width < 1 or height * width > _MOST_PIXELS or name in found:
-                    raise UserError(f"{path}: image {name!r} of {width}x{height} is there twice or of no such size.")
+                    raise UserError(
+                        f"{path}: image {name!r} of {width}x{height} is there twice, or of a size that no image has."
+                    )
                 shapes = [(child.tag, dict(child.attrib)) for child in element if child.tag in _FLAT | _OTHERS]
                 found[name] = height, width, [one for one in shapes if one[1].get("label") not in without]
                 element.clear()

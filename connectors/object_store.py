@@ -10,7 +10,8 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,14 +27,29 @@ Beat = Callable[[], None]
 """Called often while bytes go by; what it raises ends the transfer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """written_at: seconds since the epoch, by the store's clock"""
+
+    name: str
+    bytes: int
+    written_at: float
+
+
 class ObjectStore(Protocol):
-    """Where objects lie. Both methods raise ToolUnavailable for what may pass, and UserError for what does not."""
+    """Where objects lie. Every method raises ToolUnavailable for what may pass, and UserError for what does not."""
 
     def put(self, name: str, file: Path, beat: Beat) -> None:
         """Make the object appear, whole or not at all; one of this name, which held the same, is replaced."""
 
     def get(self, name: str, file: Path, beat: Beat) -> None:
         """Write the object's bytes to `file`. UserError if there is none of this name."""
+
+    def listed(self) -> list[Stored]:
+        """Every object that is there, by name."""
+
+    def remove(self, name: str) -> None:
+        """Have no object of this name; it may be gone already."""
 
 
 def open_store(url: str) -> ObjectStore:
@@ -65,6 +81,19 @@ class BucketStore:
                 if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 404:
                     raise
                 raise _missing(self._url, name) from None
+
+    def listed(self) -> list[Stored]:
+        with s3_errors(self._url, SETTING):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+            return [
+                Stored(found["Key"].removeprefix(self._prefix), found["Size"], found["LastModified"].timestamp())
+                for page in pages
+                for found in page.get("Contents", ())
+            ]
+
+    def remove(self, name: str) -> None:
+        with s3_errors(self._url, SETTING):
+            self._s3.delete_object(Bucket=self._bucket, Key=self._prefix + name)
 
     @cached_property
     def _s3(self) -> Any:
@@ -114,6 +143,28 @@ class FolderStore:
                 raise _missing(self._url, name) from None
 
         self._again(fetch)
+
+    def listed(self) -> list[Stored]:
+        found: list[Stored] = []
+
+        def look() -> None:
+            self._fs.invalidate_cache()
+            there = self._fs.find(self._root, detail=True)
+            root = f"{self._fs._strip_protocol(self._root)}/"
+            found[:] = [
+                Stored(path.removeprefix(root), about["size"], self._fs.modified(path).timestamp())
+                for path, about in sorted(there.items())
+            ]
+
+        self._again(look)
+        return found
+
+    def remove(self, name: str) -> None:
+        def act() -> None:
+            with suppress(FileNotFoundError):
+                self._fs.rm_file(f"{self._root}/{name}")
+
+        self._again(act)
 
     def _again(self, act: Callable[[], None]) -> None:
         pause = _FIRST_PAUSE_S

@@ -36,13 +36,14 @@ def compare(
     from flows.comparing import compare_sets, open_sources
     from quality.comparison import Thresholds
     from workspace.config import RubricConfig
-    from workspace.files import write_bytes, write_json
+    from workspace.files import check_folder_writable, write_bytes, write_json
     from workspace.layout import Layout
 
     rubric = Layout(project.resolve()).config().rubric if project else RubricConfig()
     thresholds = Thresholds(confident_iou, ignore_below_px=rubric.ignore_below_px, crowd_above=rubric.crowd_above)
     sets = open_sources((first, second), tuple(without or ()))
     pictures = {path.stem: path for path in list_images(images)} if images else {}
+    check_folder_writable(out)
     with progress_bars(Console(stderr=True)) as show:
         found = compare_sets(
             sets[0], sets[1], thresholds, rubric, reference, lambda fraction: show("comparing", fraction)

@@ -39,9 +39,10 @@ def review(
     from propagation.flow import dis_flow
     from workspace.errors import UserError
     from workspace.facts import Facts
-    from workspace.files import write_json
+    from workspace.files import check_writable, write_json
     from workspace.layout import Layout
 
+    check_writable(out)
     layout = Layout(folder.resolve())
     config = layout.config()
     names = config.project.class_names

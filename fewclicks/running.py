@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The project.")]
 
-_HELD_SHOWN = 10
+_LINES_SHOWN = 10  # of a kind
 
 
 def run(
@@ -124,14 +124,17 @@ def status(folder: Folder) -> None:
             estimate = f"{100 * quality:.1f} %" if isinstance(quality, float) else "-"
             rows.append((str(video), str(frames), str(state), str(turn), answers, str(clicks), estimate))
             states.append(str(state))
-        held = [held_because(facts, row) for row in facts.videos() if row.hold is not None]
+        found = facts.videos()
+        held = [held_because(facts, row) for row in found if row.hold is not None]
+        apart = [f"{row.video.id}: looked at when {row.cron} comes (UTC)" for row in found if row.cron is not None]
     console = Console()
     print_table(console, config.project.name, rows)
     console.print(summary(states), highlight=False)
-    for line in held[:_HELD_SHOWN]:
-        console.print(line, highlight=False, markup=False, style="yellow")
-    if len(held) > _HELD_SHOWN:
-        console.print(f"... and {len(held) - _HELD_SHOWN} more that are held")
+    for lines, what, style in ((held, "are held", "yellow"), (apart, "have schedules of their own", "")):
+        for line in lines[:_LINES_SHOWN]:
+            console.print(line, highlight=False, markup=False, style=style)
+        if len(lines) > _LINES_SHOWN:
+            console.print(f"... and {len(lines) - _LINES_SHOWN} more that {what}")
     console.print("* modelled: what correcting the shown prediction costs (docs/clicks.md)", style="dim")
     console.print("** estimated, there is no truth to compare with (docs/propagation.md)", style="dim")
 

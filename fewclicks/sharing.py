@@ -52,3 +52,27 @@ def fetch(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The projec
     with progress_bars(Console(stderr=True)) as show:
         videos = fetch_files(Layout(folder.resolve()), show)
     print(f"{folder}: the files of {videos} video(s) are here.")
+
+
+def prune(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project.")],
+    older_than: Annotated[
+        float, typer.Option(min=0, metavar="DAYS", help="What was written later stays, whatever it is.")
+    ] = 7.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
+) -> None:
+    """Remove from workspace.remote what nobody reads again: probabilities of earlier rounds, and what no fact names.
+
+    Example: fewclicks prune street --older-than 30 --dry-run
+    """
+    from flows.pruning import DAY_S
+    from flows.pruning import prune as prune_store
+    from workspace.layout import Layout
+
+    for pruned in prune_store(Layout(folder.resolve()), older_than * DAY_S, really=not dry_run):
+        place = pruned.place or "of no video"
+        if pruned.skipped:
+            print(f"{place}: another process is at it, or it is held; prune it another time")
+        elif pruned.objects:
+            verb = "would be removed" if dry_run else "removed"
+            print(f"{place}: {pruned.objects} object(s) {verb}, {pruned.bytes / 2**20:.1f} MB")

@@ -75,6 +75,32 @@ def prioritize(
             print(f"{video}: priority {priority}{'' if facts.prioritize(video, priority) else ' (as it was)'}")
 
 
+def schedule(
+    folder: Folder,
+    videos: Videos,
+    cron: Annotated[str | None, typer.Option(help="When to look at them: five cron fields, UTC.")] = None,
+    with_project: Annotated[bool, typer.Option("--with-project", help="When all others are looked at, again.")] = False,
+) -> None:
+    """Let videos be looked at on a schedule of their own, instead of at every tick of the project.
+
+    Example: fewclicks schedule street clip-0123456789 --cron "0 6 * * mon-fri"
+    """
+    from flows.deployments import renew_schedules, schedule_videos, use_server_of_up
+    from workspace.errors import UserError
+    from workspace.layout import Layout
+
+    if (cron is None) != with_project:
+        raise UserError("Say when, or --with-project.", 'For example --cron "0 6 * * mon-fri".')
+    layout = Layout(folder.resolve())
+    layout.config()
+    use_server_of_up(layout)
+    when = "with the project" if cron is None else f"{cron} (UTC)"
+    for video, changed in zip(videos, schedule_videos(layout, videos, cron), strict=True):
+        print(f"{video}: {when}{'' if changed else ' (as it was)'}")
+    if not renew_schedules(layout):
+        print("No Prefect server that has the project is reached: `fewclicks deploy` or `fewclicks up` tells the next.")
+
+
 def _give(folder: Path, videos: list[str], order: Order) -> None:
     from flows.progress import place_of
     from workspace.facts import Facts

@@ -57,8 +57,9 @@ def tolerance(
     from rich.console import Console
 
     from flows.noise_experiment import read_noise
-    from workspace.files import write_json
+    from workspace.files import check_writable, write_json
 
+    check_writable(out)
     demands = _demands(iou)
     console = Console()
     if learn:

@@ -46,16 +46,20 @@ def advance_video(workspace: str, video: str, select: bool = True) -> str:
 
 
 @flow(name="tick", persist_result=False)
-def tick(workspace: str) -> dict[str, str]:
-    """One look at every video of a project: those with something to do are moved on, each in a run of its own.
+def tick(workspace: str, videos: list[str] | None = None) -> dict[str, str]:
+    """One look at the videos of a project: those with something to do are moved on, each in a run of its own.
 
-    workspace: the project's folder, as the worker sees it. Returns what each video that was moved on is doing now.
+    workspace: the project's folder, as the worker sees it
+    videos: ids, as `fewclicks status` shows them; None: all that have no schedule of their own
+    Returns what each video that was moved on is doing now. UserError, before any is touched, for an id that there is
+    not.
     """
     logger = get_run_logger()
     context = _open(workspace)
     outcomes, failures = {}, []
     try:
-        for video, select in turns(context):
+        only = None if videos is None else {context.facts.video(video).video.id for video in videos}
+        for video, select in turns(context, lambda row: row.cron is None if only is None else row.video.id in only):
             try:
                 outcomes[video] = advance_video(workspace, video, select)
             except UserError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from flows.context import Context
@@ -53,8 +53,10 @@ def by_turn(context: Context, rows: list[VideoState]) -> list[VideoState]:
     return sorted(rows, key=lambda row: (-row.priority, -_gain(context, row)))
 
 
-def turns(context: Context) -> Iterator[tuple[str, bool]]:
+def turns(context: Context, mine: Callable[[VideoState], bool] = lambda _: True) -> Iterator[tuple[str, bool]]:
     """The videos that have something to do, one after the other, and whether each may choose new samples now.
+
+    mine: which videos are looked at
 
     Where a budget is shared, all are first moved on as far as that costs nobody a click; then those that are to ask
     next do so by turn, as long as the budget lasts.
@@ -64,13 +66,13 @@ def turns(context: Context) -> Iterator[tuple[str, bool]]:
 
     waiting = Waiting(context)
     limited = is_limited(context.config.budget)
-    free = [row for row in context.facts.videos() if not _is_taken(row)]
+    free = [row for row in context.facts.videos() if mine(row) and not _is_taken(row)]
     for row in free if limited else by_turn(context, free):
         if not (limited and row.state is State.SELECTING) and has_work(context, row, waiting):
             yield row.video.id, not limited
     if limited:
-        selecting = [r for r in context.facts.videos() if r.state is State.SELECTING and not _is_taken(r)]
-        for row in by_turn(context, selecting):
+        now = filter(mine, context.facts.videos())
+        for row in by_turn(context, [row for row in now if row.state is State.SELECTING and not _is_taken(row)]):
             if has_work(context, row):
                 yield row.video.id, True
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from flows.down_weighting import Trusted, trusted
 from flows.executors import Beat
 from flows.flow_method import flow_method
 from flows.frame_files import FlowFiles, FrameFiles, ScratchFiles
@@ -51,11 +52,13 @@ def fill_flow(it: VideoWork, first: Sequence[int], beat: Beat) -> None:
 def fit_labels(it: VideoWork, previous: bytes | None, beat: Beat) -> bytes:
     """The model's bytes. Not divided: its decoders draw from one row of random numbers."""
     frames = FrameFiles(it.layout, it.video)
+    flow = flow_of(it.layout, it.config, it.video, frames)
+    labels = _trusted(it, flow, beat).taught
     with too_little_memory_is_told(it.config.propagation.device):
         return fit(
             frames,
-            it.label_set,
-            flow_of(it.layout, it.config, it.video, frames),
+            labels,
+            flow,
             len(it.config.project.classes),
             it.config.segmenter,
             it.config.propagation,
@@ -67,11 +70,12 @@ def fit_labels(it: VideoWork, previous: bytes | None, beat: Beat) -> bytes:
 def propagate_to(it: VideoWork, model: str, wanted: Sequence[int], beat: Beat) -> None:
     """Masks and probabilities of these frames, as files. The same as if all frames were done at once."""
     frames = FrameFiles(it.layout, it.video)
+    flow = flow_of(it.layout, it.config, it.video, frames)
     scratch = ScratchFiles(it.layout.video(it.video.id) / "scratch" / model)
     predictions = propagate(
         frames,
         it.label_set,
-        flow_of(it.layout, it.config, it.video, frames),
+        flow,
         len(it.config.project.classes),
         it.config.segmenter,
         it.config.propagation,
@@ -79,11 +83,19 @@ def propagate_to(it: VideoWork, model: str, wanted: Sequence[int], beat: Beat) -
         scratch,
         wanted,
         beat,
+        _trusted(it, flow, beat).carried,
     )
     masks, probabilities = it.layout.masks(it.video.id, model), it.layout.probabilities(it.video.id, model)
     with too_little_memory_is_told(it.config.propagation.device):
         for prediction in predictions:
             _save(prediction, masks, probabilities)
+
+
+def _trusted(it: VideoWork, flow: FlowFiles, beat: Beat) -> Trusted:
+    """Every piece finds out by itself: with several processes one could not hand it to the others but by a file."""
+    shape, rules = (it.video.height, it.video.width), it.config
+    weight, seed = rules.review.contradicted_weight, rules.propagation.seed
+    return trusted(it.label_set, flow, shape, weight, seed, lambda _: beat(0.0))
 
 
 def flow_of(layout: Layout, config: Config, video: Video, frames: FrameFiles) -> FlowFiles:

@@ -42,7 +42,7 @@ def open_sources(texts: Sequence[str], without: tuple[str, ...] = ()) -> list[La
     unknown = [name for name in without if name not in known]
     if unknown:
         raise UserError(
-            f"{' and '.join(one.name for one in found)} has no class {unknown[0]!r}.",
+            f"There is no class {unknown[0]!r} in {' or '.join(dict.fromkeys(one.name for one in found))}.",
             f"Classes are {', '.join(known)}.",
         )
     return found

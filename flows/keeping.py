@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.object_store import ObjectStore, open_store
 from flows.backup_files import kept_files
-from flows.packs import OTHERS, Pack, PackFolder, needed, packs_of, payload_of, unit_of
+from flows.packs import OTHERS, Pack, PackFolder, every_pack, needed, packs_of, payload_of, unit_of, worth_having
 from workspace.errors import UserError
 from workspace.facts import Facts
 from workspace.layout import Layout
@@ -29,14 +29,19 @@ class Keeping:
 
     def fetch(self, video: Video, events: Iterable[Mapping[str, Any]], beat: Beat) -> None:
         """Make the video's folder what the facts say, and remove what they do not: the caller has the lease."""
+        events = list(events)
         packs = packs_of(events)
         folder = self._folder(video)
+        once = folder.names(every_pack(events))
         folder.tidy(packs)
         self._bring(video, needed(packs), beat)
+        # pruned: what a fact named once and none names now would else be stored again, as something new
+        for name in once - folder.names(packs):
+            (self._layout.video(video.id) / name).unlink(missing_ok=True)
         last = packs[-1].sha256 if packs else ""
         if packs and folder.last != last:
             # somebody else has worked on it: what a run here had begun may not fit what came of theirs
-            vouched = folder.names(_worth_having(packs))
+            vouched = folder.names(worth_having(packs))
             for name in set(self._files(video)) - vouched:
                 (self._layout.video(video.id) / name).unlink(missing_ok=True)
             folder.last = last
@@ -63,7 +68,7 @@ class Keeping:
 
         Removes nothing, and needs no lease.
         """
-        self._bring(video, _worth_having(packs_of(events)), beat)
+        self._bring(video, worth_having(packs_of(events)), beat)
 
     def _bring(self, video: Video, packs: list[Pack], beat: Beat) -> None:
         folder = self._folder(video)
@@ -83,12 +88,6 @@ class Keeping:
 
     def _folder(self, video: Video) -> PackFolder:
         return PackFolder(self._layout.video(video.id), video.id)
-
-
-def _worth_having(packs: list[Pack]) -> list[Pack]:
-    """Without the probabilities of earlier rounds, which nobody reads again; masks and models can be looked at."""
-    newest = {pack.unit for pack in needed(packs)}
-    return [pack for pack in packs if pack.kind != "probabilities" or pack.unit in newest]
 
 
 def facts_of(layout: Layout) -> Facts:

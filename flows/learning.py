@@ -22,6 +22,7 @@ from flows.chunks_of_a_video import (
     propagate_to,
 )
 from flows.context import Context, beating
+from flows.down_weighting import in_the_name
 from flows.executors import Executor, chunks, executor_of
 from flows.frame_files import FlowFiles, FrameFiles
 from flows.labels import by_majority, labels_from_events
@@ -58,6 +59,7 @@ def fit(context: Context, lease: Lease) -> bool:
         context.config.propagation.model_dump(),
         context.config.project.class_names,
         context.config.labeling.consolidation,
+        *in_the_name(context.config.review),
     )
     path = context.layout.model(video.id, model)
     if not path.exists():

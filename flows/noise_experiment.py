@@ -8,25 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from connectors.measured_folder import MeasuredFolder
+from flows.down_weighting import Trusted, trusted
 from flows.measured_video import measured_video, quiet
-from flows.reviewing import CONTRADICTION, to_review
 from propagation.fit import fit
 from propagation.propagate import propagate
 from quality.comparison import SIZES, size_of
 from quality.label_noise import NOISES
 from quality.planted_errors import KINDS
 from quality.scores import confusion, miou
-from quality.suspicion import Sign
 from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.errors import UserError
 from workspace.instance import regions
 from workspace.mask import UNKNOWN, MaskArray
 
 CLEAN = "none"
-LABELED, DROPPED = "", "drop"
+LABELED, DOWN_WEIGHTED = "", "down-weighted"
 _LEAST_REGION_PX = 100
 _MARGIN_PX = 12
-_SHARE_TO_DROP = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +42,15 @@ class Noise:
 class Learned:
     """What was learned from labels with one noise; shares from 0 to 1.
 
-    variant: LABELED, or DROPPED for labels without what the labels before and after contradict
-    dropped_px: pixels left out by that;  labels_miou: of the labels themselves;  miou: over frames that nobody labeled
+    variant: LABELED, or DOWN_WEIGHTED: what the labels before and after contradict weighs less
+    doubtful_px: pixels that this concerns;  labels_miou: of the labels themselves
+    miou: over frames that nobody labeled
     by_size: of `SIZES`, mean IoU of true regions with the prediction of their class around them; None without any
     """
 
     noise: Noise
     variant: str
-    dropped_px: int
+    doubtful_px: int
     labels_miou: float
     miou: float
     by_size: Mapping[str, float | None]
@@ -79,17 +78,17 @@ def learn_from_noise(
     settings: PropagationConfig,
     labeled: int,
     judged: int,
-    drop: bool = False,
+    weight: float = 1.0,
     beat: Callable[[float], None] = quiet,
 ) -> Iterator[Learned]:
-    """One result per noise, with `drop` two.
+    """One result per noise, with a `weight` below 1 two.
 
     labeled: how many frames are labeled, evenly spaced;  judged: about how many others are scored
-    drop: learn a second time without the regions that are contradicted almost as a whole
+    weight: learn a second time, with regions that are contradicted almost as a whole weighing so much
     The seed of `settings` decides about chance in the noise and in learning.
     """
     classes = len(folder.classes)
-    runs = len(noises) * (1 + drop)
+    runs = len(noises) * (1 + (weight < 1))
     with measured_video(folder, settings) as measured:
         video, frames, flow = measured.video, measured.frames, measured.flow
         if not 2 <= labeled < video.frames:
@@ -102,20 +101,20 @@ def learn_from_noise(
         for noise in noises:
             noisy = distorted(clean, noise, classes, settings.seed)
             own = sum(confusion(clean[i], noisy[i], classes) for i in chosen)
-            variants = {LABELED: noisy}
-            if drop:
-                found = to_review(frames, noisy, flow, classes, None, settings, {}, quiet)
-                variants[DROPPED] = without_contradicted(noisy, found.signs[CONTRADICTION])
+            shape = (video.height, video.width)
+            variants = {LABELED: Trusted(noisy, noisy, 0)}
+            if weight < 1:
+                variants[DOWN_WEIGHTED] = trusted(noisy, flow, shape, weight, settings.seed, quiet)
             for variant, labels in variants.items():
-                model = fit(frames, labels, flow, classes, segmenter, settings, None, quiet)
+                model = fit(frames, labels.taught, flow, classes, segmenter, settings, None, quiet)
                 masks = propagate(
-                    frames, labels, flow, classes, segmenter, settings, model, measured.scratch(), scored, quiet
-                )
+                    frames, noisy, flow, classes, segmenter, settings, model, measured.scratch(), scored, quiet,
+                    labels.carried,
+                )  # fmt: skip
                 overall, by_size = _scores(folder, ((one.index, one.mask) for one in masks), classes)
-                left_out = sum(int((noisy[i] != labels[i]).sum()) for i in chosen)
                 done += 1
                 beat(done / runs)
-                yield Learned(noise, variant, left_out, round(miou(np.asarray(own)), 4), overall, by_size)
+                yield Learned(noise, variant, labels.doubtful_px, round(miou(np.asarray(own)), 4), overall, by_size)
 
 
 def distorted(labels: Mapping[int, MaskArray], noise: Noise, classes: int, seed: int) -> dict[int, MaskArray]:
@@ -128,19 +127,6 @@ def distorted(labels: Mapping[int, MaskArray], noise: Noise, classes: int, seed:
         for index in rng.permutation(sorted(labels))[: round(noise.strength * len(labels))].tolist():
             changed = KINDS[noise.name](labels[index], classes, rng)
             out[index] = labels[index] if changed is None else changed
-    return out
-
-
-def without_contradicted(labels: Mapping[int, MaskArray], signs: tuple[Sign, ...]) -> dict[int, MaskArray]:
-    """The labels with 255 in the box of each region that is contradicted almost as a whole."""
-    out = {}
-    for index, sign in zip(sorted(labels), signs, strict=True):
-        mask = labels[index].copy()
-        if sign.share >= _SHARE_TO_DROP:
-            y, x, height, width = sign.box
-            place = mask[y : y + height, x : x + width]
-            place[place == sign.class_id] = UNKNOWN
-        out[index] = mask
     return out
 
 

@@ -64,10 +64,21 @@ def packs_of(events: Iterable[Mapping[str, Any]]) -> list[Pack]:
     return packs
 
 
+def every_pack(events: Iterable[Mapping[str, Any]]) -> list[Pack]:
+    """Those too that no longer count."""
+    return [Pack(**pack) for payload in events for pack in payload["packs"]]
+
+
 def needed(packs: Sequence[Pack]) -> list[Pack]:
     """Without those that a later one replaces."""
     last = {pack.kind: pack.unit for pack in packs}
     return [pack for pack in packs if pack.kind == OTHERS or pack.unit == last[pack.kind]]
+
+
+def worth_having(packs: Sequence[Pack]) -> list[Pack]:
+    """Without the probabilities of earlier rounds, which nobody reads again; masks and models can be looked at."""
+    newest = {pack.unit for pack in needed(packs)}
+    return [pack for pack in packs if pack.kind != "probabilities" or pack.unit in newest]
 
 
 class PackFolder:

@@ -15,19 +15,10 @@ from flows.labels import LabelSet, labels_from_events, latest_versions
 from propagation.held_out import opinions, witnesses
 from propagation.sources import FlowSource, FrameSource
 from quality.care_model import SHIPPED
+from quality.contradiction import Contradictions, above_usual, contradictions, hidden_contradictions, uncovered, unusual
 from quality.review_order import ReviewOrder, review_order
 from quality.scores import confusion, miou
-from quality.suspicion import (
-    Contradictions,
-    Regions,
-    Sign,
-    contradictions,
-    disbelief,
-    doubts,
-    regions_of,
-    shift,
-    unusual,
-)
+from quality.suspicion import Regions, Sign, disbelief, doubts, regions_of, shift
 from workspace.click_sequence import from_rows
 from workspace.config import PropagationConfig, SegmenterConfig
 from workspace.facts import Event, Facts
@@ -97,14 +88,16 @@ def to_review(
     indices = sorted(labels)
     signs: dict[str, tuple[Sign, ...]] = {}
     contradicted: list[Contradictions] = []
+    hidden: list[Contradictions] = []
     shifted: list[Sign] = []
     end = 0.4 if segmenter is not None else 1.0
     for one in witnesses(labels, flow, (height, width), lambda part: beat(end * part)):
         label = labels[one.frame]
         told, regions = one.read(labels.__getitem__), regions_of(label)
         contradicted.append(contradictions(label, told, regions))
+        hidden.append(hidden_contradictions(label, told, regions))
         shifted.append(shift(label, told, regions))
-    signs[CONTRADICTION], signs[SHIFT] = tuple(unusual(contradicted)), tuple(shifted)
+    signs[CONTRADICTION], signs[SHIFT] = tuple(unusual(uncovered(contradicted, hidden))), tuple(shifted)
     if segmenter is not None:
         believed: dict[int, tuple[NDArray[np.float64], Regions]] = {}
         for said in opinions(frames, labels, classes, segmenter, settings, lambda part: beat(end + (1 - end) * part)):
@@ -113,6 +106,7 @@ def to_review(
         if len(believed) == len(indices):
             signs[DOUBT] = tuple(doubts([believed[index] for index in indices]))
     scores = {kind: np.array([sign.score for sign in some]) for kind, some in signs.items()}
+    scores[CONTRADICTION] = above_usual(scores[CONTRADICTION])
     if disagreement:
         # in tenths: one is little
         scores[ANNOTATORS] = np.array([10 * disagreement.get(index, np.nan) for index in indices])

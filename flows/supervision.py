@@ -204,6 +204,17 @@ def _locked(path: Path) -> IO[str]:
             time.sleep(0.2)  # its owner has died, and the keepers are stopping what it started
 
 
+def address_of(folder: Path, service: str) -> str | None:
+    """Where a service of the stack that runs in this folder is reached; None if it does not run."""
+    state = folder / "stack.json"
+    if not _owner_lives(state):
+        return None
+    try:
+        return str(json.loads(state.read_bytes())["services"][service]["address"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _owner_lives(state: Path) -> bool:
     try:
         value = json.loads(state.read_bytes())

@@ -19,6 +19,7 @@ from propagation.estimate import OPINION_WEIGHT, expected_confusion
 from propagation.fusion import fuse
 from propagation.model import index_of_class
 from propagation.out_of_memory import in_parts
+from propagation.outlines import along_outlines
 from workspace.mask import UNKNOWN, MaskArray
 
 _PIXELS_PER_BAND = 2**20  # a frame that is no larger than the work size (960 by 960) is one band, bit for bit as ever
@@ -39,19 +40,22 @@ class Decision:
 
 def decide(
     sides: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    image: NDArray[np.uint8],
     given: MaskArray | None,
     opinion: Tensor | None,
     ids: tuple[int, ...],
     classes: int,
     sizes: Canvas,
     stride: int,
+    outline_radius: int,
     device: torch.device,
 ) -> Decision:
     """The class of each pixel of one frame.
 
-    sides: earlier and later, (2, 4, H, W) uint8 of `warp.read`;  given: (H, W) people's labels, 255 unknown: the
-    probabilities know them, the mask does not;  opinion: (len(ids), *grid) log probabilities; None: flow alone
-    ids: the classes of the channels;  classes: K;  stride: s, of the probabilities
+    sides: earlier and later, (2, 4, H, W) uint8 of `warp.read`;  image: (H, W, 3) uint8
+    given: (H, W) people's labels, 255 unknown: the probabilities know them, the mask does not
+    opinion: (len(ids), *grid) log probabilities; None: flow alone;  ids: the classes of the channels;  classes: K
+    stride: s, of the probabilities;  outline_radius: of `along_outlines`
     """
     channels = index_of_class(ids)
     placed = None
@@ -61,11 +65,15 @@ def decide(
 
     def band(begin: int, end: int) -> Decision:
         rows = slice(begin, end)
-        warped = fuse([side[..., rows, :] for side in sides], ids, device)
+        # outlines are found with the rows beside the band
+        top, bottom = max(0, begin - outline_radius), min(sizes.height, end + outline_radius)
+        warped = fuse([side[..., top:bottom, :] for side in sides], ids, device)
         if placed is None:
             probability = warped.log_probability.exp_()
         else:
-            probability = torch.softmax(warped.log_probability + rows_from_work(placed, sizes, begin, end)[0], dim=0)
+            probability = torch.softmax(warped.log_probability + rows_from_work(placed, sizes, top, bottom)[0], dim=0)
+        probability = along_outlines(probability, probability.argmax(dim=0), image[top:bottom], outline_radius)
+        probability = probability[:, begin - top : end - top]
         highest, best = probability.max(dim=0)
         mask = np.array(ids, np.uint8)[best.cpu().numpy()]
         if given is not None:
@@ -82,7 +90,11 @@ def decide(
         confusion = np.zeros((classes, classes))
         confusion[np.ix_(ids, ids)] = expected_confusion(probability, best)
         return Decision(
-            mask, warped.mask, coarse.half().cpu().numpy(), unsure.clamp(min=0).half().cpu().numpy(), confusion
+            mask,
+            warped.mask[begin - top : end - top],
+            coarse.half().cpu().numpy(),
+            unsure.clamp(min=0).half().cpu().numpy(),
+            confusion,
         )
 
     with torch.inference_mode():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from propagation.canvas import Canvas
+from propagation.outlines import along_outlines
 from workspace.mask import UNKNOWN
 
 OPINION_WEIGHT = 0.35  # of the decoder's log probability against that of the warped labels
@@ -18,10 +19,14 @@ _EVERY = 2  # of the pixels in each direction are counted: a mean does not need 
 _MOST = 2.0  # a ratio beyond this says more about the few frames it comes from than about the video
 
 
-def combined(warped: Tensor, opinion: Tensor, sizes: Canvas) -> Tensor:
-    """(K, H, W) probabilities.  warped: (K, H, W) log probabilities;  opinion: (K, *grid) log probabilities"""
+def combined(warped: Tensor, opinion: Tensor, sizes: Canvas, image: NDArray[np.uint8], outline_radius: int) -> Tensor:
+    """(K, H, W) probabilities, as they would be decided from.
+
+    warped: (K, H, W) log probabilities;  opinion: (K, *grid) log probabilities;  image: (H, W, 3) uint8
+    """
     placed = F.interpolate(opinion[None], size=sizes.work, mode="bilinear", align_corners=False)
-    return torch.softmax(warped + OPINION_WEIGHT * sizes.from_work(placed)[0], dim=0)
+    probability = torch.softmax(warped + OPINION_WEIGHT * sizes.from_work(placed)[0], dim=0)
+    return along_outlines(probability, probability.argmax(dim=0), image, outline_radius)
 
 
 @dataclass(slots=True)

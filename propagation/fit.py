@@ -100,7 +100,19 @@ def fit(
             for fold, begin in zip(range(folds), 0.3 + 0.06 * np.arange(folds), strict=True)
         ]
         with torch.no_grad():
-            ratio = _error_ratio(frames, labels, trip, fold_of, judges, backbone, sizes, present, device, beat)
+            ratio = _error_ratio(
+                frames,
+                labels,
+                trip,
+                fold_of,
+                judges,
+                backbone,
+                sizes,
+                present,
+                settings.outline_radius,
+                device,
+                beat,
+            )
         tunable = isinstance(backbone, nn.Module) and backbone.pretrained and settings.tuning_steps > 0
         warm = _previous(previous, backbone, device)
         decoder = None if warm is None else warm.decoder.for_classes(warm.classes, present)
@@ -220,6 +232,7 @@ def _error_ratio(
     backbone: Features,
     sizes: Canvas,
     present: tuple[int, ...],
+    outline_radius: int,
     device: torch.device,
     beat: Beat,
 ) -> float:
@@ -229,6 +242,7 @@ def _error_ratio(
         levels = backbone(sizes.to_input(frames[index], device))
         opinion = torch.log_softmax(judges[fold].dense(levels, sizes.grid)[0], dim=0)
         warped = fuse(trip.arrived[index], present, device).log_probability
-        sums.add(combined(warped, opinion, sizes), index_of_class(present)[labels[index]])
+        probability = combined(warped, opinion, sizes, frames[index], outline_radius)
+        sums.add(probability, index_of_class(present)[labels[index]])
         beat(0.48 + 0.02 * (number + 1) / len(fold_of))
     return sums.ratio()

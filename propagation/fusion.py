@@ -13,8 +13,8 @@ from torch import Tensor
 from propagation.warp import DISTANCE_OF, LOG_RELIABILITY_OF, RESIDUAL_OF
 from workspace.mask import UNKNOWN, MaskArray
 
-_RELIABILITY_WEIGHT = 0.5
-_RESIDUAL_WEIGHT = 3.0
+_RELIABILITY_WEIGHT = 0.25
+_RESIDUAL_WEIGHT = 6.0
 _HALF_LIFE_FRAMES = 60.0
 _LEAST_DOUBT = 0.02
 _MOST_DOUBT = 0.9  # so that the labels that arrive still decide while nothing else is known

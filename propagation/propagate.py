@@ -70,21 +70,24 @@ def propagate(
     scratch: Scratch,
     wanted: Collection[int] | None,
     beat: Callable[[float], None],
+    carried: Mapping[int, MaskArray] | None = None,
 ) -> Iterator[FramePrediction]:
     """Every frame (or the `wanted` ones), in order.
 
     model: of `fit` with the same labels and segmenter; None: flow alone. Two passes: from the end, which leaves the
     labels of later frames in `scratch` as later-NNNNNN, (2, 4, H, W) uint8 per wanted frame; then from the beginning.
+    carried: of the same frames as `labels`, what of them other frames are told; None: all
     Frames are decided side by side, as many as there are CPU threads, or fewer large ones, which would need the memory.
     """
     height, width = frames[0].shape[:2]
+    told = labels if carried is None else carried
     wished = sorted(set(range(len(frames)) if wanted is None else wanted))
     if not wished:
         return
     device = torch_device(settings.device)
     sizes = canvas(height, width, segmenter.input_side)
     image_of = remembering(frames.__getitem__, 3 * height * width)
-    label_of = remembering(labels.__getitem__, height * width)
+    label_of = remembering(told.__getitem__, height * width)
     chosen = frozenset(wished)
     ids = tuple(range(classes))
     threads = torch.get_num_threads()
@@ -119,7 +122,7 @@ def propagate(
 
         backward = range(len(frames) - 1, wished[0] - 1, -1)
         ahead = None if workers == 1 else pool  # alone it would only keep more in memory
-        visits = ((i, track) for i, _, track in travel(backward, labels, flow, (height, width), ahead))
+        visits = ((i, track) for i, _, track in travel(backward, told, flow, (height, width), ahead))
         for done, _ in enumerate(in_turn(leave, visits, ahead, workers)):
             beat(0.3 * (done + 1) / len(backward))
 
@@ -131,7 +134,18 @@ def propagate(
         ) -> FramePrediction:
             said = None if opinion is None else opinion()
             sides = earlier(), scratch.get(f"later-{index:06d}")
-            made = decide(sides, given, said, ids, classes, sizes, settings.probability_stride, device)
+            made = decide(
+                sides,
+                image_of(index),
+                given,
+                said,
+                ids,
+                classes,
+                sizes,
+                settings.probability_stride,
+                settings.outline_radius,
+                device,
+            )
             mask, warped = made.mask, np.where(made.warped_mask == UNKNOWN, np.uint8(0), made.warped_mask)
             if given is not None:
                 mask, warped = (np.where(given != UNKNOWN, given, by_us) for by_us in (mask, warped))
@@ -140,7 +154,7 @@ def propagate(
         pending: deque[Future[FramePrediction]] = deque()
         forward = range(wished[-1] + 1)
         try:
-            for done, (index, _, track) in enumerate(travel(forward, labels, flow, (height, width), ahead)):
+            for done, (index, _, track) in enumerate(travel(forward, told, flow, (height, width), ahead)):
                 if index in chosen:
                     earlier = partial(packed, track, index)
                     if ahead is None:

@@ -25,6 +25,7 @@ from workspace.mask import UNKNOWN, MaskArray
 _FRAME, _Y, _X, _LOG_RELIABILITY = range(4)
 _NOWHERE = -1.0
 _STEPS_AHEAD = 3
+_FEW = 8  # an eighth of the pixels: fetched one by one, they take as long as all
 _REMEMBERED_BYTES = 128 * 2**20
 _LOG_RELIABILITY_FLOOR = -8.0
 _OCCLUDED = -1.0  # log agreement, see `flow.log_agreement`
@@ -151,7 +152,8 @@ def _read(
     height, width = state.shape[:2]
     planes = cv2.split(state)
     source = planes[_FRAME].astype(np.int32)
-    frames = np.flatnonzero(np.bincount(source.reshape(-1) + 1)[1:])
+    pixels = np.bincount(source.reshape(-1) + 1)[1:]
+    frames = np.flatnonzero(pixels)
     packed = np.empty((4, height, width), np.uint8)
     packed[0] = UNKNOWN
     if not len(frames):
@@ -162,10 +164,16 @@ def _read(
     at = row * np.int32(width) + column
     fetched = image.view(np.uint32)[..., 0].copy()
     for frame in frames:
+        label, there = label_of(int(frame)).reshape(-1), image_of(int(frame))
         here = source == frame
-        np.copyto(packed[0], label_of(int(frame)).reshape(-1)[at], where=here)
-        there = cv2.cvtColor(image_of(int(frame)), cv2.COLOR_RGB2RGBA).view(np.uint32).reshape(-1)
-        np.copyto(fetched, there[at], where=here)
+        if pixels[frame] * _FEW < here.size:  # what earlier labels left open: many sources of a few pixels each
+            few = np.flatnonzero(here)
+            origin = at.reshape(-1)[few]
+            packed[0].reshape(-1)[few] = label[origin]
+            fetched.reshape(-1).view(np.uint8).reshape(-1, 4)[few, :3] = there.reshape(-1, 3)[origin]
+            continue
+        np.copyto(packed[0], label[at], where=here)
+        np.copyto(fetched, cv2.cvtColor(there, cv2.COLOR_RGB2RGBA).view(np.uint32).reshape(-1)[at], where=here)
     away = np.abs(np.arange(-1, frames[-1] + 1) - index).clip(0, len(_DISTANCE_STEP_OF) - 1)
     packed[1] = cv2.convertScaleAbs(planes[_LOG_RELIABILITY], alpha=255 / _LOG_RELIABILITY_FLOOR)
     packed[2] = _DISTANCE_STEP_OF[away][source + 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -14,7 +14,6 @@ from workspace.mask import UNKNOWN, MaskArray
 LEAST_PX = 40  # regions of fewer pixels come and go between frames of every label set
 SHIFTS_PX = (2, 3, 4)
 _DIRECTIONS = 8
-_USUAL_SHARE = 0.9  # of other labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,84 +75,10 @@ def both_sides(witnesses: NDArray[np.uint8]) -> tuple[MaskArray, MaskArray]:
     return first.astype(np.uint8), second.astype(np.uint8)
 
 
-Contradictions = dict[tuple[int, int], Sign]
-"""Of one label, the strongest contradiction between each pair of classes, the smaller id first."""
-
-
-def contradictions(label: MaskArray, witnesses: NDArray[np.uint8], regions: Regions) -> Contradictions:
-    """Regions about which the labels before and after agree with each other and not with this one.
-
-    label: (H, W) uint8;  witnesses: see `both_sides`;  regions: `regions_of(label)`;  `unusual` turns these into signs
-    once those of all labels are known
-    A pixel is contradicted where both sides say the same other class, and at most one of the four witnesses supports
-    the label: so a neighbour's mistake, which one side alone tells of, counts for nothing. The score of a region is the
-    share of it that is contradicted times the log of its pixels, over the regions of the label (wrong class) and of
-    what both sides say (missing object): the contours of things flicker in all labels, whole things do not.
-    """
-    before, after = both_sides(witnesses)
-    agreed = np.where(before == after, before, np.uint8(UNKNOWN))
-    support = (witnesses == label).sum(axis=(0, 1))
-    against = (agreed != UNKNOWN) & (label != UNKNOWN) & (agreed != label) & (support <= 1)
-    found: Contradictions = {}
-    if against.any():
-        for others, told in ((False, agreed), (True, label)):
-            _add_contradicted(regions_of(agreed) if others else regions, against, told, others, found)
-    return found
-
-
-def _add_contradicted(
-    some: Regions, against: NDArray[np.bool_], told: MaskArray, others: bool, found: Contradictions
-) -> None:
-    """`some`: regions of the label, or of what the others say;  `told`: what is said instead"""
-    inside = against & (some.ids >= 0)
-    each = np.bincount(some.ids[inside].astype(np.int64) * 256 + told[inside], minlength=256 * len(some.area))
-    each = each.reshape(-1, 256)
-    share = each.sum(axis=1) / np.maximum(some.area, 1)
-    score = np.where(some.area >= LEAST_PX, share * np.log(np.maximum(some.area, 1)), 0)
-    instead = each.argmax(axis=1)
-    for r in np.flatnonzero(score > 0).tolist():
-        mine, other = int(some.class_id[r]), int(instead[r])
-        pair = min(mine, other), max(mine, other)
-        if pair not in found or score[r] > found[pair].score:
-            box = tuple(int(v) for v in some.box[r])
-            label, better = (other, mine) if others else (mine, other)
-            found[pair] = Sign(float(score[r]), box, label, better, float(share[r]))  # type: ignore[arg-type]
-
-
-def unusual(found: Sequence[Contradictions]) -> list[Sign]:
-    """Per label, the contradiction that is most unusual for its two classes.
-
-    found: of each label of a video its `contradictions`. Some classes flicker in most labels of a video (a tree in
-    front of a house) and others never do, so each contradiction counts by how far it lies above what nine of ten other
-    labels show between the same two classes. Scores may be negative: less than usual.
-    """
-    signs = [Sign(float("-inf"))] * len(found)
-    for pair in sorted({pair for one in found for pair in one}):
-        here = [one.get(pair, Sign(0.0)) for one in found]
-        level = _usual_elsewhere(np.array([sign.score for sign in here]))
-        for number, (sign, usual) in enumerate(zip(here, level, strict=True)):
-            if sign.score - usual > signs[number].score:
-                signs[number] = replace(sign, score=float(sign.score - usual))
-    return [sign if np.isfinite(sign.score) else Sign(0.0) for sign in signs]
-
-
-def _usual_elsewhere(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) per label the value that nine of ten of the other labels do not exceed; 0 without others."""
-    count = len(scores)
-    if count < 2:
-        return np.zeros(count)
-    order = np.argsort(scores, kind="stable")
-    rank = np.empty(count, np.int64)
-    rank[order] = np.arange(count)
-    place = int(_USUAL_SHARE * (count - 2))
-    # the others in order are all in order without the label itself
-    return np.asarray(scores[order][np.where(rank <= place, place + 1, place)], np.float64)
-
-
 def shift(label: MaskArray, witnesses: NDArray[np.uint8], regions: Regions) -> Sign:
     """A region that would agree better with the labels before and with those after if it lay some pixels beside.
 
-    label, witnesses, regions: as for `contradictions`
+    label: (H, W) uint8;  witnesses: see `both_sides`;  regions: `regions_of(label)`
     Of each region, the pixels that it gains by the same shift of 2 to 4 px on both sides (the smaller gain counts),
     over the root of its contour's length: contours that flicker at random gain by the root of their length.
     """

@@ -86,6 +86,8 @@ class LabelingConfig(Section):
 class ReviewConfig(Section):
     before_training: bool = False  # suspicious labels are looked at again before anything learns from them
     samples: PositiveInt = 2  # frames per round, at most
+    # in learning, of regions that the labels before and after contradict; 1: as much as all others
+    contradicted_weight: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 class BudgetConfig(Section):
@@ -118,6 +120,7 @@ class PropagationConfig(Section):
     learning_rate: Annotated[float, Field(gt=0)] = 5e-3  # peak, of the decoder on features as they come
     tuning_steps: Annotated[int, Field(ge=0)] = 300
     tuning_rate: Annotated[float, Field(gt=0)] = 4e-4  # peak, of the segmenter's own layers
+    outline_radius: Annotated[int, Field(ge=0, le=8)] = 2  # pixels
     probability_stride: Literal[1, 2, 4, 8] = 4
     device: str = "auto"
     threads: PositiveInt | None = None  # on the CPU; null: as many as this process may use

@@ -57,6 +57,7 @@ class VideoState:
     lease_until: float | None
     hold: Hold | None = None
     priority: int = 0
+    cron: str | None = None  # when it is looked at, in UTC; None: with the project
 
 
 class Keeping(Protocol):
@@ -204,13 +205,22 @@ class Facts:
 
     def prioritize(self, video: str, priority: int) -> bool:
         """Higher goes first, 0 is usual; False if it is so already."""
+        return self._set(video, "priority", priority, "prioritized")
+
+    def schedule(self, video: str, cron: str | None) -> bool:
+        """When it is looked at: five cron fields, in UTC, checked by who calls; None: with the project. False if it is
+        so already."""
+        return self._set(video, "cron", cron, "scheduled")
+
+    def _set(self, video: str, column: str, value: int | str | None, kind: str) -> bool:
         row = self.video(video)
-        if row.priority == priority:
+        if getattr(row, column) == value:
             return False
         with self._engine.begin() as connection:
-            connection.execute(text("UPDATE video SET priority = :p WHERE id = :id"), {"p": priority, "id": video})
-            payload = {"priority": priority, "before": row.priority}
-            return _append(connection, video, row.round, NewEvent("prioritized", payload))
+            query = f"UPDATE video SET {column} = :value WHERE id = :id"  # noqa: S608 - one of our two columns
+            connection.execute(text(query), {"value": value, "id": video})
+            payload = {column: value, "before": getattr(row, column)}
+            return _append(connection, video, row.round, NewEvent(kind, payload))
 
     def last_event(self, video: str, kind: str) -> Event | None:
         query = "SELECT * FROM event WHERE video = :video AND kind = :kind ORDER BY id DESC LIMIT 1"
@@ -470,4 +480,6 @@ def _append(connection: Connection, video: str | None, round_number: int, new: N
 def _video_state(row: Row[Any]) -> VideoState:
     video = Video(row.id, row.name, row.sha256, row.frames, row.width, row.height, row.fps, row.suffix)
     hold = None if row.hold is None else Hold(row.hold)
-    return VideoState(video, State(row.state), row.round, row.seq, row.owner, row.lease_until, hold, row.priority)
+    return VideoState(
+        video, State(row.state), row.round, row.seq, row.owner, row.lease_until, hold, row.priority, row.cron
+    )

@@ -97,6 +97,22 @@ def json_bytes(value: Any) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
+def check_writable(out: Path | None) -> None:
+    """UserError before long work begins if a file `out` could not be written at its end."""
+    if out is not None and (out.is_dir() or not out.resolve().parent.is_dir()):
+        raise UserError(f"{out} cannot be written.", "Name a file in a folder that exists.")
+
+
+def check_folder_writable(out: Path) -> None:
+    """Makes the folder `out`; UserError before long work begins if it cannot be made or written in."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out} cannot be made: {error.strerror}.", "Name a folder that can be written.") from None
+    if not os.access(out, os.W_OK):
+        raise UserError(f"{out} cannot be written.", "Name a folder that can be written.")
+
+
 def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
@@ -180,8 +196,8 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
                     "Masks are 8-bit single-channel PNG files of class ids (grey or palette).",
                 )
             return np.array(image, dtype=np.uint8)  # of one bit: 0 and 1
-    except UnidentifiedImageError:  # its text names a buffer
-        raise UserError(f"{path} is no image.") from None
+    except UnidentifiedImageError:  # its words name an object in memory
+        raise UserError(f"{path} is no image.", "Masks are PNG files of class ids (grey or palette).") from None
     except OSError as error:
         raise UserError(f"{path} is missing or is no image: {error}.") from None
 

@@ -75,12 +75,17 @@ def _priorities(connection: Connection) -> None:
     connection.execute(text("CREATE INDEX event_kind_at ON event (kind, at)"))
 
 
+def _schedules(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE video ADD COLUMN cron TEXT"))
+
+
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _first_tables,
     _event_index,
     _holds,
     _sums_for_the_dashboard,
     _priorities,
+    _schedules,
 )
 
 

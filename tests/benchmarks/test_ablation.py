@@ -24,7 +24,15 @@ def test_every_part_has_a_line(street: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     main([str(street), "--labeled", "2", "--set", "propagation.decoder_steps=30", "--out", str(out)])
     runs = json.loads(out.read_text())["runs"]
-    assert [run["part"] for run in runs] == ["flow", "network", "flow_loss", "fusion", "warm_start"]
+    assert [run["part"] for run in runs] == [
+        "nearest",
+        "flow",
+        "network",
+        "flow_loss",
+        "fusion",
+        "outlines",
+        "warm_start",
+    ]
     assert all(0 < run["miou"] <= 1 for run in runs)
     quality = {run["part"]: run["miou"] for run in runs}
     assert quality["fusion"] > quality["flow_loss"]  # the labels that arrive say more than two frames teach

@@ -27,7 +27,18 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_writes_what_the_contract_names(street: Path, tmp_path: Path) -> None:
     main([str(street), "--labeled", "1,2", *QUICK, "--out", str(tmp_path / "out.json")])
     runs = json.loads((tmp_path / "out.json").read_text())["runs"]
-    keys = {"data", "labeled", "miou_flow", "miou", "ece", "estimate_error", "fit_seconds", "fps", "peak_rss_mb"}
+    keys = {
+        "data",
+        "labeled",
+        "miou_flow",
+        "miou_warped",
+        "miou",
+        "ece",
+        "estimate_error",
+        "fit_seconds",
+        "fps",
+        "peak_rss_mb",
+    }
     assert [run["labeled"] for run in runs] == [1, 2]
     for run in runs:
         assert set(run) >= keys

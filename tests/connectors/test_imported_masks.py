@@ -155,7 +155,7 @@ def test_png_files_of_every_depth_hold_ids_or_are_refused(tmp_path: Path) -> Non
     with pytest.raises(UserError, match="is a RGB image"):
         read()
     file.write_bytes(b"no picture")
-    with pytest.raises(UserError, match=r"0.png is no image\.$"):
+    with pytest.raises(UserError, match=r"0.png is no image\. Masks are PNG"):
         read()
 
 

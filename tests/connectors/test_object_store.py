@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,24 @@ def test_what_is_put_is_got(store: ObjectStore, tmp_path: Path) -> None:
     assert copy.read_bytes() == source.read_bytes()
     with pytest.raises(UserError, match=r"video/two\.zip is missing"):
         store.get("video/two.zip", copy, nothing)
+
+
+def test_what_is_there_is_listed_with_its_age_until_it_is_removed(store: ObjectStore, tmp_path: Path) -> None:
+    assert store.listed() == []
+    source = tmp_path / "a.zip"
+    source.write_bytes(bytes(1000))
+    for name in ("video/one.zip", "video/two.zip", "other/one.zip"):
+        store.put(name, source, nothing)
+    there = sorted(store.listed(), key=lambda one: one.name)
+    assert [(one.name, one.bytes) for one in there] == [
+        ("other/one.zip", 1000),
+        ("video/one.zip", 1000),
+        ("video/two.zip", 1000),
+    ]
+    assert all(abs(one.written_at - time.time()) < 120 for one in there)
+    store.remove("video/one.zip")
+    store.remove("video/one.zip")
+    assert sorted(one.name for one in store.listed()) == ["other/one.zip", "video/two.zip"]
 
 
 def test_a_worker_that_lost_its_lease_leaves_no_object(

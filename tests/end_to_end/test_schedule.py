@@ -18,6 +18,7 @@ import httpx
 import numpy as np
 import psutil
 import pytest
+import yaml
 from PIL import Image
 
 from connectors.label_studio.annotator import LabelStudioAnnotator
@@ -39,10 +40,13 @@ def until(what: Callable[[], object], log: Path, seconds: float = 300) -> None:
 
 
 def artifact(api: str, key: str) -> Any:
-    """What the newest artifact of this key holds; None if there is none."""
+    """What the newest artifact of this key holds; "" if there is none."""
     wanted = {"artifacts": {"key": {"any_": [key]}}}
-    found = httpx.post(f"{api}/artifacts/latest/filter", json=wanted, timeout=60).json()
-    return found[0]["data"] if found else None
+    try:
+        found = httpx.post(f"{api}/artifacts/latest/filter", json=wanted, timeout=60).json()
+    except httpx.ConnectError:  # it is being started again
+        found = []
+    return found[0]["data"] if found else ""
 
 
 @pytest.mark.timeout(900)
@@ -56,16 +60,17 @@ def test_up_schedules_restarts_and_leaves_nothing(
     for index in range(4):
         write_image(tmp_path / "clip" / f"{index}.png", np.full((48, 64, 3), 40 * index, np.uint8))
     subprocess.run([*program, "init", str(layout.root), "--class", "a"], env=environment, check=True)
-    layout.config_file.write_text(
-        layout.config_file.read_text()
-        .replace("name: mobilenet_v2", "name: compact")
-        .replace("weights: DEFAULT", "weights: null")
-        .replace("decoder_steps: 300", "decoder_steps: 2")
-        .replace("tuning_steps: 300", "tuning_steps: 2")
-        .replace("rounds: 10", "rounds: 1")
-    )
+    values = yaml.safe_load(layout.config_file.read_text())
+    values["segmenter"] |= {"name": "compact", "weights": None}
+    values["propagation"] |= {"decoder_steps": 2, "tuning_steps": 2}
+    values["selection"]["budget"] = 2
+    values["stopping"] |= {"rounds": 2, "quality": None}
+    layout.config_file.write_text(yaml.safe_dump(values))
     subprocess.run([*program, "add", str(layout.root), str(tmp_path / "clip")], env=environment, check=True)
     start_label_studio(layout.root)  # copies a ready database
+    facts = Facts.open(layout.database_file)
+    video = facts.videos()[0].video.id
+    facts.schedule(video, "* * * * *")  # of its own, the same as the project's
     command = [*program, "up", str(layout.root), "--pool", "test", "--prefect-port", "0", "--label-studio-port", "0"]
     refused = subprocess.run(
         [*command, "--cron", "often"], env=environment, capture_output=True, text=True, check=False
@@ -75,31 +80,32 @@ def test_up_schedules_restarts_and_leaves_nothing(
     log, state_file = tmp_path / "up.log", layout.root / ".up" / "stack.json"
     with log.open("wb") as out:
         stack = subprocess.Popen([*command, "--dashboard-port", "0"], env=environment, stdout=out, stderr=out)
-    facts = Facts.open(layout.database_file)
     try:
         until(lambda: "Ctrl-C stops everything" in log.read_text() or stack.poll() is not None, log)
         assert stack.poll() is None, log.read_text()
         state = json.loads(state_file.read_text())
         api = f"{state['services']['prefect-server']['address']}/api"
-        deploy = [
-            *program,
-            "deploy",
-            str(layout.root),
-            "--pool",
-            "test",
-            "--cron",
-            "* * * * *",
-        ]  # replaces, not doubles
-        subprocess.run(deploy, env=environment | {"PREFECT_API_URL": api}, check=True)
         deployments = httpx.post(f"{api}/deployments/filter", json={}, timeout=60).json()
-        assert sorted(len(deployment["schedules"]) for deployment in deployments) == [0, 1]
+        steer, ticking = sorted(deployments, key=lambda deployment: len(deployment["schedules"]))
+        assert (len(steer["schedules"]), len(ticking["schedules"])) == (0, 2)
         until(lambda: facts.videos()[0].state is State.WAITING, layout.root / ".up" / "worker.log")
-        assert [event.payload["new"] for event in facts.events(kind="pushed")] == [4]
+        assert [event.payload["new"] for event in facts.events(kind="pushed")] == [2]
+        # the project's schedule passes over a video that has its own, by which it was moved
         runs = httpx.post(f"{api}/flow_runs/filter", json={}, timeout=60).json()
-        assert any(run["auto_scheduled"] and run["start_time"] for run in runs)
+        fired = [run for run in runs if run["auto_scheduled"] and run["start_time"]]
+        assert {"workspace": str(layout.root), "videos": [video]} in [run["parameters"] for run in fired]
+        again = subprocess.run(
+            [*program, "schedule", str(layout.root), video, "--with-project"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert again.stdout == f"{video}: with the project\n"  # Prefect's server knows as well, found through `up`
+        schedules = httpx.get(f"{api}/deployments/{ticking['id']}", timeout=60).json()["schedules"]
+        assert [(one["slug"], one["parameters"]) for one in schedules] == [("project", {})]
 
         # an order from Prefect's page, which calls the same address; a wrong one is refused there
-        steer, ticking = sorted(deployments, key=lambda deployment: len(deployment["schedules"]))
         order = {"workspace": str(layout.root), "videos": [facts.videos()[0].video.id], "order": "stop"}
         page = f"{api}/deployments/{steer['id']}/create_flow_run"
         refused = httpx.post(page, json={"parameters": order, "enforce_parameter_schema": True}, timeout=60)
@@ -112,7 +118,7 @@ def test_up_schedules_restarts_and_leaves_nothing(
         # each run leaves links, and once there are masks a picture
         server = running_server(layout.root)
         assert server is not None
-        video, pages = facts.videos()[0].video.id, state["services"]["dashboard"]["address"]
+        pages = state["services"]["dashboard"]["address"]
         until(lambda: artifact(api, f"video-{video}"), layout.root / ".up" / "worker.log")
         record = json.loads((layout.root / "label-studio-project.json").read_text())
         told = artifact(api, f"video-{video}")
@@ -122,12 +128,24 @@ def test_up_schedules_restarts_and_leaves_nothing(
         assert "data:image" not in told
         one_class = (ClassConfig(name="a"),)
         people = LabelStudioAnnotator(server.url, server.token, record["project"], one_class)
-        assert people.play(lambda question: np.zeros((48, 64), np.uint8)) == 4
+        assert people.play(lambda question: np.zeros((48, 64), np.uint8)) == 2
         httpx.post(f"{api}/deployments/{ticking['id']}/create_flow_run", json={}, timeout=60).raise_for_status()
         until(lambda: "data:image" in artifact(api, f"video-{video}"), layout.root / ".up" / "worker.log")
         picture = artifact(api, f"video-{video}").split("(data:image/jpeg;base64,")[1].split(")")[0]
         assert Image.open(io.BytesIO(base64.b64decode(picture))).width == 128  # two frames beside each other
-        assert [row["answers"] for row in json.loads(artifact(api, f"rounds-{video}"))] == [4]
+        assert [row["answers"] for row in json.loads(artifact(api, f"rounds-{video}"))] == [2, 0]
+
+        # Prefect's server dies under the flow that pulls, fits and propagates; the next tick goes on where it was
+        assert people.play(lambda question: np.zeros((48, 64), np.uint8)) == 2
+        seen = facts.position()
+        httpx.post(f"{api}/deployments/{ticking['id']}/create_flow_run", json={}, timeout=60).raise_for_status()
+        until(lambda: facts.position() > seen, layout.root / ".up" / "worker.log")
+        for process in psutil.Process(state["services"]["prefect-server"]["pid"]).children(recursive=True):
+            process.kill()
+        until(lambda: "prefect-server ended" in log.read_text(), log)
+        until(lambda: facts.videos()[0].state is State.DONE, layout.root / ".up" / "worker.log")
+        assert [event.payload["new"] for event in facts.events(kind="pushed")] == [2, 2]
+        assert (len(list(facts.events(video, "label"))), facts.tally(video).failed) == (4, 0)
 
         # Label Studio dies and comes back where it was
         psutil.Process(server.pid).kill()

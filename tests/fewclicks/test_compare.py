@@ -76,6 +76,10 @@ def test_sets_that_do_not_fit(compare, tmp_path: Path) -> None:
     (tmp_path / "b" / "masks" / "000000.png").rename(tmp_path / "b" / "masks" / "x.png")
     (tmp_path / "b" / "masks" / "000001.png").unlink()
     assert "have no image in common" in compare(a, other, "--out", tmp_path / "r")[2]
-    assert "has no class 'sky'" in compare(a, a, "--without", "sky")[2]
+    assert "There is no class 'sky' in" in compare(a, a, "--without", "sky")[2]
     assert "There is no project at" in compare(a, f"{tmp_path}/none@anna")[2]
     assert "There are no labels at" in compare(a, tmp_path / "none")[2]
+    (tmp_path / "file").touch()
+    assert "report cannot be made: Not a directory" in compare(a, a, "--out", tmp_path / "file" / "report")[2]
+    (tmp_path / "b" / "masks" / "x.png").write_text("no image")
+    assert "x.png is no image. Masks are PNG files" in compare(other, other)[2]

@@ -71,6 +71,17 @@ def test_a_video_that_another_process_is_at_gets_no_run(make_context: Make, trut
     assert [video for video, _ in turns(context)] == [CLIP]
 
 
+def test_a_tick_looks_at_the_videos_that_it_is_for(make_context: Make, truth: Truth) -> None:
+    second_video(make_context(tool(truth)))
+    for budget in ({}, {"tasks": 9}):
+        context = make_context(tool(truth), budget=budget, stopping={"rounds": 1, "quality": None})
+        context.facts.schedule(OTHER, "0 6 * * *")
+        with_project = list(turns(context, lambda row: row.cron is None))
+        assert [video for video, _ in with_project] == [CLIP]
+        assert [video for video, _ in turns(context, lambda row: row.cron is not None)] == [OTHER]
+        assert [video for video, _ in turns(context)] == [CLIP, OTHER]  # by hand: all
+
+
 def test_a_day_later_the_budget_of_a_day_is_there_again(
     make_context: Make, truth: Truth, monkeypatch: pytest.MonkeyPatch
 ) -> None:

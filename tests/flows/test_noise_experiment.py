@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flows.noise_experiment import CLEAN, DROPPED, Learned, Noise, distorted, kept_px, read_noise, without_contradicted
-from quality.suspicion import Sign
+from flows.noise_experiment import CLEAN, DOWN_WEIGHTED, Learned, Noise, distorted, kept_px, read_noise
 from workspace.errors import UserError
-from workspace.mask import UNKNOWN
 
 
 def learned(name: str, px: float, large: float | None, variant: str = "") -> Learned:
@@ -21,7 +19,7 @@ def test_the_width_that_costs_so_many_points_lies_between_the_measured_ones() ->
         learned("dilation", 3, 0.84),
         learned("dilation", 1, 0.90),
         learned("random", 2, 0.10),
-        learned("dilation", 2, 0.10, DROPPED),
+        learned("dilation", 2, 0.10, DOWN_WEIGHTED),
     ]
     assert kept_px(found, "large", 3) == pytest.approx(2)  # 0 points at 1 px, 6 at 3 px: half of the way
     assert kept_px(found, "large", 7) == 3  # the widest
@@ -52,12 +50,3 @@ def test_distorting_is_repeatable_and_none_changes_nothing() -> None:
     assert sorted(int(one.sum()) for one in half.values()) == [0, 400]
     for index, again in distorted(labels, Noise("mixed", 3), 2, 7).items():
         np.testing.assert_array_equal(again, distorted(labels, Noise("mixed", 3), 2, 7)[index])
-
-
-def test_only_what_is_contradicted_almost_as_a_whole_is_left_out() -> None:
-    mask = np.zeros((20, 20), np.uint8)
-    mask[5:10, 5:10] = 1
-    sign = Sign(3.0, (5, 5, 5, 5), 1, 0, 0.9)
-    some, all_of = without_contradicted({0: mask, 1: mask}, (sign, Sign(3.0, (5, 5, 5, 5), 1, 0, 0.5))).values()
-    assert (some == UNKNOWN).sum() == 25
-    np.testing.assert_array_equal(all_of, mask)

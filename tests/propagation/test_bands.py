@@ -29,7 +29,8 @@ def test_bands_make_no_difference(height, width, stride, fitted, monkeypatch):
     given = np.full((height, width), 255, np.uint8)
     given[5:20, 7:30] = 2
     opinion = torch.randn(3, *sizes.grid, generator=torch.Generator().manual_seed(0)) if fitted else None
-    arguments = (arrived, given, opinion, (0, 1, 2), 4, sizes, stride, CPU)
+    image = np.random.default_rng(1).integers(0, 60, (height, width, 3), np.uint8)
+    arguments = (arrived, image, given, opinion, (0, 1, 2), 4, sizes, stride, 2, CPU)
     whole = decide(*arguments)
     monkeypatch.setattr(bands, "_PIXELS_PER_BAND", 9 * width)
     banded = decide(*arguments)

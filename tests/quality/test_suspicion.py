@@ -5,8 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from quality.contradiction import (
+    above_usual,
+    contradicted,
+    contradictions,
+    hidden_contradictions,
+    uncovered,
+    unusual,
+)
 from quality.planted_errors import KINDS, missing_object, phantom, shifted_contour, swapped_ids, wrong_class
-from quality.suspicion import Regions, Sign, both_sides, contradictions, disbelief, doubts, regions_of, shift, unusual
+from quality.suspicion import Regions, Sign, both_sides, disbelief, doubts, regions_of, shift
 
 H, W = 40, 60
 
@@ -75,6 +83,10 @@ def test_what_many_labels_show_is_usual_for_these_two_classes_only():
     assert unusual([{(1, 2): flicker}]) == [flicker]
 
 
+def test_what_is_usual_is_no_sign():
+    assert above_usual(np.array([-5.0, -0.1, 0.0, 2.5])).tolist() == [0, 0, 0, 2.5]
+
+
 def test_the_mistake_of_a_neighbour_is_not_held_against_a_label():
     label, missing = scene(), np.zeros((H, W), np.uint8)
     witnesses = told(missing, scene(), scene(), scene())
@@ -87,6 +99,47 @@ def test_two_that_support_it_outweigh_two_that_do_not():
     missing = np.zeros((H, W), np.uint8)
     assert contradiction(label, told(missing, label, missing, label), regions_of(label)).score == 0
     assert contradiction(label, told(missing, missing, missing, label), regions_of(label)).share == 1
+
+
+def test_two_neighbours_that_lack_the_same_object_do_not_hide_each_other():
+    missing, there, regions = np.zeros((H, W), np.uint8), scene(), regions_of(np.zeros((H, W), np.uint8))
+    beside = told(missing, there, there, there), told(there, there, missing, there)
+    assert [contradictions(missing, one, regions) for one in beside] == [{}, {}]
+    hidden = [hidden_contradictions(missing, one, regions) for one in beside]
+    expected = Sign(np.log(144), (10, 20, 12, 12), 0, 1, 1.0)
+    assert uncovered([{}, {}, {}], [{}, *hidden]) == [{}, {(0, 1): expected}, {(0, 1): expected}]
+    # alone, or beside one that has another class too much, it shows nothing
+    assert uncovered([{}, {}, {}], [hidden[0], {}, hidden[1]]) == [{}, {}, {}]
+    other = {(0, 1): Sign(5.0, class_id=1, instead=0)}
+    assert uncovered([{}, {}], [hidden[0], other]) == [{}, {}]
+    # the lesser counts for both, and nothing that was found before is lost
+    lesser, greater = {(0, 1): Sign(3.0, class_id=0)}, {(0, 1): Sign(9.0, class_id=0)}
+    assert [one[0, 1].score for one in uncovered([greater, {}], [hidden[0], lesser])] == [9.0, 3.0]
+    # a third one would be as many as those that have it; and three have to say the same class
+    assert hidden_contradictions(missing, told(missing, there, missing, there), regions) == {}
+    assert hidden_contradictions(missing, told(scene(class_id=2), there, missing, there), regions) == {}
+    # where a third of it is missing, no whole region is
+    part = there.copy()
+    part[18:] = 0
+    assert hidden_contradictions(part, told(part, there, there, there), regions_of(part)) == {}
+    assert uncovered([], []) == []
+
+
+def test_the_pixels_of_what_is_contradicted_almost_as_a_whole():
+    wrong, missing, others = scene(class_id=2), np.zeros((H, W), np.uint8), scene() == 1
+    np.testing.assert_array_equal(contradicted(wrong, GOOD, regions_of(wrong)), others)
+    np.testing.assert_array_equal(contradicted(missing, GOOD, regions_of(missing)), others)
+    # 8 of 12 columns of the region are beside what the others have, less than 70 %
+    beside = scene(x=28)
+    assert not contradicted(beside, GOOD, regions_of(beside)).any()
+    # of 9 of 12, 75 %, both the region of the label and that of the others are doubtful, where they do not overlap too
+    beside = scene(x=29)
+    np.testing.assert_array_equal(
+        contradicted(beside, GOOD, regions_of(beside)), (beside == 1) | others & (beside == 0)
+    )
+    assert not contradicted(scene(), GOOD, regions_of(scene())).any()
+    unknown = np.full((H, W), 255, np.uint8)
+    assert not contradicted(unknown, GOOD, regions_of(unknown)).any()
 
 
 def test_at_the_end_of_a_video_one_side_speaks_with_two_voices():

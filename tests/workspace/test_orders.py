@@ -101,3 +101,15 @@ def test_failures_in_a_row_hold_the_video_until_somebody_retries(facts: Facts) -
     lease.commit(State.SELECTING, 1)  # it got on: those before do not count
     lease.release()
     assert not fail(facts)
+
+
+def test_a_schedule_is_kept_until_it_is_another(facts: Facts) -> None:
+    assert facts.video(VIDEO.id).cron is None
+    assert [facts.schedule(VIDEO.id, cron) for cron in ("0 6 * * *", "0 6 * * *", None, None)] == [True, False] * 2
+    facts.schedule(VIDEO.id, "0 7 * * *")
+    assert facts.video(VIDEO.id).cron == "0 7 * * *"
+    told = [event.payload for event in facts.events(VIDEO.id, "scheduled")]
+    assert [payload["cron"] for payload in told] == ["0 6 * * *", None, "0 7 * * *"]
+    assert told[1]["before"] == "0 6 * * *"
+    with pytest.raises(UserError, match="no video 'nowhere'"):
+        facts.schedule("nowhere", None)
