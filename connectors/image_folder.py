@@ -29,7 +29,7 @@ def list_images(folder: Path) -> list[Path]:
     images = [p for p in entries if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file()]
     if not images:
         raise UserError(
-            f"The folder {folder} holds no images.", f"Put its frames there as {', '.join(IMAGE_SUFFIXES)} files."
+            f"The folder {folder} holds no images.", f"Put them there as {', '.join(IMAGE_SUFFIXES)} files."
         )
     seen: dict[str, Path] = {}
     for image in images:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from zipfile import is_zipfile
 
 from connectors.coco_instances import Images, read_coco
 from connectors.cvat_images import read_cvat
@@ -65,6 +66,8 @@ def mask_set(
 
 
 def _read_json(path: Path) -> tuple[tuple[str, ...], Images]:
+    if is_zipfile(path):  # what CVAT and others export
+        raise UserError(f"{path} is a ZIP archive.", "Unpack it, and give what is in it.")
     try:
         data = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

@@ -23,6 +23,7 @@ _STEPS = {
     State.PUSHING: ("asking", GREY),
     State.WAITING: ("people", AMBER),
     State.PULLING: ("pulling", PINK),
+    State.REVIEWING: ("reviews", ORANGE),
     State.FITTING: ("fitting", BLUE),
     State.PROPAGATING: ("propagating", GREEN),
 }
@@ -156,13 +157,23 @@ def answers_of_people(people: Sequence[Person]) -> Figure:
     some = [one for one in people if one.work.seconds_ms][:_PEOPLE_SHOWN][::-1]
     data = [
         {
-            "type": "bar", "orientation": "h", "y": [plain(one.name)[:40] for one in some],
+            "type": "bar", "orientation": "h", "y": [plain(name) for name in shortened([one.name for one in some])],
             "x": [round(3.6e6 * (one.work.answers + one.work.skipped) / one.work.seconds_ms, 1) for one in some],
             "customdata": [one.work.answers for one in some], "marker": {"color": SKY},
             "hovertemplate": "%{y}: %{x:.0f} per hour, %{customdata:,} answers<extra></extra>",
         }
     ]  # fmt: skip
-    return _figure(data, "answers per hour of open task", "")
+    return _figure(data, "answers per hour", "")
+
+
+def shortened(names: Sequence[str], most: int = 24) -> list[str]:
+    """Names of at most `most` characters, still told apart: bars of one name would be drawn as one."""
+    found: list[str] = []
+    for name in names:
+        short = name if len(name) <= most else f"{name[: most - 6]}…{name[-5:]}"
+        same = sum(1 for other in found if other == short or other.startswith(f"{short} ("))
+        found.append(short if not same else f"{short} ({same + 1})")
+    return found
 
 
 def plain(text: str) -> str:

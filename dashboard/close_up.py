@@ -56,7 +56,7 @@ def close_up(projects: Mapping[str, Project], rows: Sequence[VideoRow], now: flo
     outlook = []
     for row, of_video in zip(rows, rounds, strict=True):
         most = None if row.baseline is None else row.baseline.clicks
-        outlook.append((row, project(points_of(of_video), target_of(projects[row.project]), most)))
+        outlook.append((row, project(points_of(of_video), target_of(projects[row.project]), most, now)))
     together = together_by_round(rounds)
     return {
         "forecast": forecast(outlook),

@@ -13,6 +13,7 @@ from starlette.datastructures import QueryParams
 
 from dashboard import charts
 from dashboard.close_up import MOST_VIDEOS, close_up
+from dashboard.faults import Fault, faults
 from dashboard.overview import VideoRow, add_work, people, per_answer, totals, video_rows
 from workspace.errors import UserError
 from workspace.tallies import Work
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 ROWS_PER_PAGE = 100
 _FAILURES_SHOWN = 20
+_FAILURES_READ = 200  # the same again and again is shown once
 _PEOPLE_SHOWN = 50
 _QUEUE_SHOWN = 20
 
@@ -47,6 +49,11 @@ class Filters:
     last: str | None = None
     sort: str = "added"
     page: int = 1
+
+    @property
+    def is_any(self) -> bool:
+        """Whether a project may have videos that are not shown."""
+        return bool(self.video or self.page > 1)
 
     def address(self, **other: Any) -> str:
         """The query that asks for the same with some values changed."""
@@ -107,10 +114,6 @@ def overview_values(projects: Sequence[Project], query: QueryParams, now: float)
     ]
     found = people(by_person, reliabilities)
     work, judged = add_work(row.work for row in rows), sum(row.tally.judged for row in rows)
-    failures = sorted(
-        ((project, event) for project in chosen for event in project.facts.failures(_FAILURES_SHOWN)),
-        key=lambda pair: -pair[1].at,
-    )
     ordered = sorted(rows, key=SORTS[filters.sort])
     begin = (filters.page - 1) * ROWS_PER_PAGE
     queue = sorted((row for row in rows if row.open and row.state.hold is None), key=SORTS["waiting"])
@@ -129,13 +132,28 @@ def overview_values(projects: Sequence[Project], query: QueryParams, now: float)
         "queued": len(queue),
         "people": found[:_PEOPLE_SHOWN],
         "people_known": whole,
-        "failures": [(project.slug, event) for project, event in failures if (project.slug, event.video) in known][
-            :_FAILURES_SHOWN
-        ],
+        "failures": _failures(chosen, rows),
         "videos_chart": charts.quality_of_videos(rows) if sum(row.estimated is not None for row in rows) > 1 else None,
         "days_chart": charts.clicks_per_day(by_day) if by_day else None,
         "people_chart": charts.answers_of_people(found) if any(one.work.seconds_ms for one in found) else None,
     }
+
+
+def _failures(projects: Sequence[Project], rows: Sequence[VideoRow]) -> list[Fault]:
+    """The newest of these videos, newest first."""
+    names = {(row.project, row.id): row.state.video.name for row in rows}
+    if len(rows) <= MOST_VIDEOS:  # older than the newest of the whole project, perhaps
+        of = {project.slug: project.facts for project in projects}
+        some = [
+            (row.project, event)
+            for row in rows
+            if row.tally.failed
+            for event in of[row.project].events(row.id, "failed")
+        ]
+    else:
+        some = [(project.slug, event) for project in projects for event in project.facts.failures(_FAILURES_READ)]
+    some = sorted((pair for pair in some if (pair[0], pair[1].video) in names), key=lambda pair: -pair[1].at)
+    return faults((slug, names[slug, str(event.video)], event) for slug, event in some)[:_FAILURES_SHOWN]
 
 
 def _sum_by(key: str, projects: Sequence[Project], filters: Filters, video: str | None) -> list[Work]:

@@ -35,11 +35,13 @@ class Projection:
     reason: str = ""
 
 
-def project(points: Sequence[Point], target: float, most: float | None = None) -> Projection:
+def project(points: Sequence[Point], target: float, most: float | None = None, now: float | None = None) -> Projection:
     """Fit error = a * clicks ** -b to the last rounds by least squares of the logarithms, and follow it to the target.
 
     points: one per round, oldest first;  target: quality wanted, 0 to 1
     most: clicks of drawing every frame, if known: whoever needs more than these will draw
+    now: until when the pace is counted, so that a video that has long waited is foretold no day that is over; None for
+    the last point
     """
     if points and points[-1].quality >= target:
         return Projection(target, 0, points[-1].at, reason="reached")
@@ -61,5 +63,6 @@ def project(points: Sequence[Point], target: float, most: float | None = None) -
     if most is not None and needed > most:
         return Projection(target, exponent=round(-float(slope), 3), reason="drawing every frame would cost less")
     more = max(1, round(needed - last.clicks))
-    pace = (last.clicks - used[0].clicks) / (last.at - used[0].at) if last.at > used[0].at else 0.0
-    return Projection(target, more, last.at + more / pace if pace > 0 else None, round(-float(slope), 3))
+    until = last.at if now is None else max(now, last.at)
+    pace = (last.clicks - used[0].clicks) / (until - used[0].at) if until > used[0].at else 0.0
+    return Projection(target, more, until + more / pace if pace > 0 else None, round(-float(slope), 3))

@@ -37,6 +37,8 @@ SEED = 0  # of the intervals
 _SAMPLES = 8
 _WORST = 4
 _WIDTH = 640
+_ROUNDS_SHOWN = 40
+_FIRST_ROUNDS = 10
 _PROGRAMS = (
     "fewclicks",
     "torch",
@@ -121,7 +123,7 @@ def report(
         "project": config.project.name,
         "video": video,
         "now": now,
-        "rounds": rounds,
+        "parts": abridged(rounds),
         "granularities": sorted({one.granularity for one in rounds if one.granularity}),
         "tally": tally,
         "work": work,
@@ -178,6 +180,14 @@ def _settings(config: Config) -> list[tuple[str, str]]:
     return rows
 
 
+def abridged(rounds: Sequence[Round]) -> tuple[Sequence[Round], Sequence[Round], Sequence[Round]]:
+    """The first rounds, those that are only summed up, and the last ones; of few rounds none is summed up."""
+    if len(rounds) <= _ROUNDS_SHOWN:
+        return rounds, [], []
+    last = len(rounds) - (_ROUNDS_SHOWN - _FIRST_ROUNDS)
+    return rounds[:_FIRST_ROUNDS], rounds[_FIRST_ROUNDS:last], rounds[last:]
+
+
 def _curve(rounds: Sequence[Round]) -> bytes:
     points, trues, clicks = [], [], 0
     for one in rounds:
@@ -204,7 +214,7 @@ def _errors(errors: NDArray[np.float32], rounds: Sequence[Round]) -> bytes:
     axes.plot(asked, 100 * errors[asked], "o", color="#009e73", markersize=4, label="asked about")
     axes.set_xlabel("frame")
     axes.set_ylabel("%")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
     return _png(figure)
 
 

@@ -13,6 +13,8 @@ from workspace.tallies import Tally, Work
 # all that a round leaves in the log but its labels
 KINDS = ("moved", "selected", "pushed", "withdrawn", "fitted", "propagated", "scored", "failed", "agreement")
 
+PEOPLE = (State.WAITING, State.REVIEWING)  # the states in which people are waited for
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -46,6 +48,17 @@ class Round:
     pushed_at: float | None = None
     at: float = 0.0
     steps: Mapping[State, float] = field(default_factory=dict)
+
+    @property
+    def people(self) -> float | None:
+        """Seconds in which people were waited for, to answer or to look again; None before they were asked."""
+        waits = [self.steps[state] for state in PEOPLE if state in self.steps]
+        return sum(waits) if waits else None
+
+    @property
+    def computing(self) -> float:
+        """Seconds in all other steps."""
+        return sum(self.steps.values()) - (self.people or 0.0)
 
     @property
     def open(self) -> int:

@@ -6,13 +6,14 @@ from heapq import merge
 from typing import TYPE_CHECKING, Any
 
 from dashboard import charts
+from dashboard.faults import faults
 from dashboard.overview import people, per_answer
 from dashboard.pictures import MODEL, expected_errors, worst_frames
 from dashboard.projection import Point, project
 from dashboard.round_summary import KINDS, Round, summarize_rounds
 from dashboard.savings import baseline
 from workspace.facts import Event, VideoState
-from workspace.states import ORDERED
+from workspace.states import FREES, ORDERED
 from workspace.tallies import Work
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def video_values(where: Project, state: VideoState, now: float) -> dict[str, Any
         None if propagated is None else propagated.payload,
         None if scored is None else scored.payload,
     )
-    projection = project(points_of(rounds), target_of(where), None if cost is None else cost.clicks)
+    projection = project(points_of(rounds), target_of(where), None if cost is None else cost.clicks, now)
     model = str(propagated.payload["model"]) if propagated is not None else ""
     errors = expected_errors(where.layout, video, model)
     asked = sorted({frame for one in rounds for frame in one.frames if frame < video.frames})
@@ -85,11 +86,12 @@ def video_values(where: Project, state: VideoState, now: float) -> dict[str, Any
         "estimated": propagated.payload.get("estimated_miou") if propagated is not None else None,
         "true_miou": next((one.true for one in reversed(rounds) if one.model == model), None),
         "waiting": newest if newest is not None and state.state == "waiting" else None,
+        "free": FREES[state.hold] if state.hold is not None else None,
         "done": done.payload.get("reason") if done is not None and state.state == "done" else None,
         "people": people(
             facts.work(("annotator",), video.id), [reliability.payload["annotators"]] if reliability else []
         ),
-        "failures": _faults(where, video.id),
+        "failures": faults((where.slug, video.name, event) for event in _faults(where, video.id)),
         "model": model if MODEL.fullmatch(model) else "",
         "worst": [(frame, float(errors[frame])) for frame in worst_frames(errors, _WORST)]
         if errors is not None

@@ -190,11 +190,12 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(read_undamaged(path))) as image:
             if image.mode not in ("L", "P", "1"):
+                kind = "16-bit" if image.mode.startswith("I;16") else image.mode
                 raise UserError(
-                    f"{path} is a {image.mode} image.",
-                    "Masks are single-channel PNG files of class ids (grey or palette).",
+                    f"{path} is a {kind} image.",
+                    "Masks are 8-bit single-channel PNG files of class ids (grey or palette).",
                 )
-            return np.array(image if image.mode != "1" else image.convert("L"), dtype=np.uint8)
+            return np.array(image, dtype=np.uint8)  # of one bit: 0 and 1
     except UnidentifiedImageError:  # its words name an object in memory
         raise UserError(f"{path} is no image.", "Masks are PNG files of class ids (grey or palette).") from None
     except OSError as error:

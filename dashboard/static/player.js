@@ -29,6 +29,7 @@ for (const round of [...video.rounds].reverse()) {
 }
 if (video.rounds.length > 1) $("before").selectedIndex = 1;
 else $("compare").disabled = true;
+for (const id of ["model", "mask", "heat", "compare", "opacity"]) $(id).closest("label").hidden = !video.rounds.length; // no masks yet
 const newest = video.rounds.length ? video.rounds[video.rounds.length - 1].model : "";
 
 function width(coarse) {

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 
 from connectors.cvat_images import read_cvat
 from connectors.export.coco import export_coco
@@ -130,6 +131,32 @@ def test_png_masks_by_meta_and_without(tmp_path: Path) -> None:
     (tmp_path / "meta.json").unlink()
     with pytest.raises(UserError, match="holds the value 4"):
         open_masks(tmp_path, NAMES, None)["frame_12"]()
+
+
+def test_png_files_of_every_depth_hold_ids_or_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "0.png"
+    ids = np.array([[0, 1], [1, 1]], np.uint8)
+
+    def read() -> object:
+        mask = open_masks(tmp_path, NAMES, None)["0"]()
+        assert mask is not None
+        return mask.tolist()
+
+    Image.fromarray(ids.astype(bool)).save(file)  # one bit
+    assert read() == ids.tolist()
+    palette = Image.fromarray(ids)
+    palette.putpalette([9, 9, 9, 200, 0, 0], "RGB")
+    palette.save(file, bits=2)
+    assert read() == ids.tolist()  # never the colours
+    Image.fromarray(ids.astype(np.uint16)).save(file)
+    with pytest.raises(UserError, match=r"is a 16-bit image\. Masks are 8-bit single-channel PNG"):
+        read()
+    Image.fromarray(np.zeros((2, 2, 3), np.uint8)).save(file)
+    with pytest.raises(UserError, match="is a RGB image"):
+        read()
+    file.write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"0.png is no image\. Masks are PNG"):
+        read()
 
 
 def test_frames_by_the_last_number_in_their_names() -> None:

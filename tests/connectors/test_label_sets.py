@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,10 @@ def test_files_that_are_no_labels(tmp_path: Path):
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(UserError, match="cannot be read as JSON"):
         open_label_set(tmp_path / "x.json")
+    with zipfile.ZipFile(tmp_path / "task.zip", "w") as archive:
+        archive.writestr("annotations.xml", "<annotations/>")
+    with pytest.raises(UserError, match=r"task.zip is a ZIP archive. Unpack it"):
+        open_label_set(tmp_path / "task.zip")
     with pytest.raises(UserError, match="holds no images"):
         open_label_set(tmp_path / "empty") if (tmp_path / "empty").mkdir() is None else None
 

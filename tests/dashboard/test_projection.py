@@ -51,3 +51,11 @@ def test_without_time_between_the_rounds_there_is_no_date() -> None:
     points = [Point(c, 1 - 2 * c**-0.5, 5.0) for c in (100, 200, 400)]
     assert project(points, 0.95).clicks == 1200
     assert project(points, 0.95).at is None
+
+
+def test_a_video_that_waits_is_foretold_no_day_that_is_over() -> None:
+    # as above: 1200 more; 300 clicks in 600 s until the last answer, in 6,000 s until now, so 24,000 s from now
+    points = curve(2, 0.5, [100, 200, 400], 2.0)
+    found = project(points, 0.95, now=200.0 + 6000)
+    assert (found.clicks, found.at) == (1200, pytest.approx(6200 + 24_000))
+    assert project(points, 0.95, now=100.0).at == pytest.approx(3200.0)  # a clock that is behind changes nothing

@@ -10,7 +10,7 @@ import pytest
 
 from dashboard.checks import truth_tables, witnesses
 from dashboard.printing import browser, print_pdf
-from dashboard.report import report
+from dashboard.report import abridged, report
 from dashboard.round_summary import Round
 from fewclicks.reporting import report as command
 from workspace.errors import UserError
@@ -98,3 +98,22 @@ def test_the_command_writes_html_and_pdf_and_tells_mistakes(street: Layout, tmp_
         pytest.skip("there is no chromium here")
     print_pdf(out, tmp_path / "clip.pdf")
     assert (tmp_path / "clip.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("count", [0, 1, 40, 41, 300])
+def test_of_many_rounds_the_middle_is_summed_up(count: int) -> None:
+    rounds = [Round(number, asked=2, clicks=number) for number in range(1, count + 1)]
+    first, between, last = abridged(rounds)
+    assert [*first, *between, *last] == rounds
+    assert (len(first) + len(last), len(between)) == ((count, 0) if count <= 40 else (40, count - 40))
+
+
+def test_what_is_summed_up_has_a_line(street: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.report._ROUNDS_SHOWN", 1)
+    monkeypatch.setattr("dashboard.report._FIRST_ROUNDS", 0)
+    with Facts.of(street) as facts:
+        video = facts.video("clip-0123456789").video
+        text = report(street, street.config(), facts, video, None, lambda _: None, 0.0)
+    (line,) = (line for line in text.splitlines() if "together" in line)
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", line)
+    assert cells == ["1–1", "together", "", "3", "3", "300", "300", "120", "", ""]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dashboard.charts import shortened, step_seconds
 from dashboard.round_summary import Round, summarize_rounds
 from workspace.facts import Event
 from workspace.states import State
@@ -67,3 +68,19 @@ def test_open_is_what_nobody_answered_or_withdrew(withdrawn: int) -> None:
         *((2, 1, "withdrawn", {"sample": f"f00000{n}"}) for n in range(withdrawn)),
     )
     assert summarize_rounds(events, {})[0].open == 2 - withdrawn
+
+
+def test_reviews_are_time_of_people() -> None:
+    found = Round(1, steps={State.WAITING: 100.0, State.REVIEWING: 50.0, State.FITTING: 30.0, State.PULLING: 1.0})
+    assert (found.people, found.computing) == (150.0, 31.0)
+    assert (Round(1, steps={State.SELECTING: 2.0}).people, Round(1).computing) == (None, 0.0)
+    drawn = {bar["name"]: bar["y"] for bar in step_seconds([found])["data"]}
+    assert (drawn["people"], drawn["reviews"]) == ([100 / 60], [50 / 60])
+
+
+def test_long_names_stay_apart() -> None:
+    long = "an.annotator.with.a.long.name@one.example.com"
+    names = shortened([long, "ben", long.replace("@one", "@two"), long + "m"])
+    assert len(set(names)) == 4
+    assert max(map(len, names)) <= 28
+    assert names[1] == "ben"

@@ -279,3 +279,17 @@ def test_a_labeling_server_that_is_down_is_one_line(tmp_path: Path, clip: Path) 
     assert "a-secret-token" not in done.stdout + done.stderr
     status = subprocess.run([*program, "status", str(project)], capture_output=True, text=True, check=True)
     assert "pushing" in status.stdout
+
+
+def test_bash_completes_commands_options_and_values(tmp_path: Path) -> None:
+    """As a shell asks: with the words so far, and the number of the one that is being typed."""
+    for words, wanted in (
+        ("fewclicks re", {"report", "restore", "resume", "retry", "review"}),
+        ("fewclicks export street --form", {"--format"}),
+        ("fewclicks export street --format co", {"coco", "coco_polygons"}),
+    ):
+        asked = {"_FEWCLICKS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        done = subprocess.run(
+            [sys.executable, "-m", "fewclicks"], capture_output=True, text=True, env=os.environ | asked, check=False
+        )
+        assert set(done.stdout.split()) == wanted, (words, done.stderr)
