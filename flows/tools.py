@@ -17,6 +17,8 @@ from workspace.redaction import keep_secret
 
 ASSIST_USER = "fewclicks"
 TOKEN_VARIABLE = "LABEL_STUDIO_API_KEY"  # noqa: S105 - a name, not a token
+ASSIST_VARIABLE = "FEWCLICKS_ASSIST_SECRET"
+WEBHOOK_VARIABLE = "FEWCLICKS_WEBHOOK_SECRET"
 
 
 def label_studio_address(layout: Layout, config: Config) -> tuple[str, str]:
@@ -71,13 +73,13 @@ def assist_address(layout: Layout, config: Config) -> AssistAddress | None:
     """Where the server that helps annotators is reached, and its password, made once; None if there is to be none."""
     if config.assist.url is None:
         return None
-    return AssistAddress(config.assist.url, ASSIST_USER, stored_secret(layout.assist_secret_file))
+    return AssistAddress(config.assist.url, ASSIST_USER, stored_secret(layout.assist_secret_file, ASSIST_VARIABLE))
 
 
 def webhook_alarm(layout: Layout, config: Config) -> Alarm:
     """Listens for Label Studio's calls at `label_studio.webhook`; a context manager."""
     assert config.label_studio.webhook is not None
-    return Alarm(config.label_studio.webhook, stored_secret(layout.webhook_secret_file))
+    return Alarm(config.label_studio.webhook, stored_secret(layout.webhook_secret_file, WEBHOOK_VARIABLE))
 
 
 def listen_to_label_studio(layout: Layout, config: Config, tool: LabelStudioTool) -> None:
@@ -85,7 +87,13 @@ def listen_to_label_studio(layout: Layout, config: Config, tool: LabelStudioTool
     for project in (tool.project_id(), tool.tiles_project_id()):
         if project is not None and config.label_studio.webhook is not None:
             url, token = label_studio_address(layout, config)
-            register(url, token, project, config.label_studio.webhook, stored_secret(layout.webhook_secret_file))
+            register(
+                url,
+                token,
+                project,
+                config.label_studio.webhook,
+                stored_secret(layout.webhook_secret_file, WEBHOOK_VARIABLE),
+            )
 
 
 def _read_secret(path: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 import logging
+import os
 import secrets
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,10 +28,22 @@ HEADER = "X-Fewclicks-Secret"
 ACTIONS = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED", "TASKS_DELETED")
 _MOST_BYTES = 64 * 2**20  # an annotation with its masks
 _REMEMBERED = 10_000
+_LEAST_SECRET = 16  # characters of one that a person chose
 
 
-def stored_secret(path: Path) -> str:
-    """The secret that a call must show, made once; the file is for this user only."""
+def stored_secret(path: Path, variable: str) -> str:
+    """The secret that a call must show: of an environment variable, if that is set, or made once, in a file for this
+    user only.
+
+    Machines without a common disk share it by the variable. UserError if that has less than 16 characters.
+    """
+    given = keep_secret(os.environ.get(variable, "").strip())
+    if given:
+        if len(given) < _LEAST_SECRET:
+            raise UserError(
+                f"{variable} has {len(given)} characters.", f"At least {_LEAST_SECRET}: openssl rand -hex 32"
+            )
+        return given
     if not path.exists():
         write_bytes(path, secrets.token_hex(32).encode(), mode=0o600)
     return keep_secret(path.read_text(encoding="ascii").strip())

@@ -81,10 +81,19 @@ def test_json_that_is_no_call_is_harmless(alarm: Alarm) -> None:
 
 def test_the_secret_is_made_once_and_private(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "secret"
-    secret = stored_secret(file)
+    secret = stored_secret(file, "FEWCLICKS_WEBHOOK_SECRET")
     assert len(secret) == 64
-    assert stored_secret(file) == secret
+    assert stored_secret(file, "FEWCLICKS_WEBHOOK_SECRET") == secret
     assert file.stat().st_mode & 0o077 == 0
+
+
+def test_machines_share_a_secret_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEWCLICKS_WEBHOOK_SECRET", "the same on all of them\n")
+    assert stored_secret(tmp_path / "secret", "FEWCLICKS_WEBHOOK_SECRET") == "the same on all of them"
+    assert not (tmp_path / "secret").exists()
+    monkeypatch.setenv("FEWCLICKS_WEBHOOK_SECRET", "short")
+    with pytest.raises(UserError, match="FEWCLICKS_WEBHOOK_SECRET has 5 characters"):
+        stored_secret(tmp_path / "secret", "FEWCLICKS_WEBHOOK_SECRET")
 
 
 @pytest.mark.parametrize("address", ["https://x:1", "127.0.0.1:80", "http://host", "http://host:port", ""])
