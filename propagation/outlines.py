@@ -12,6 +12,7 @@ from torch import Tensor
 
 _COLOUR = 20.0  # of 255: neighbours that differ by more than this say little
 _REACH = 0.625  # of the radius: the deviation of the Gaussian over the distance
+_SHARPER = 1.5  # a mean of distributions is less sure than they are; measured: so sure it errs as often as it says
 
 
 def along_outlines(probability: Tensor, best: Tensor, image: NDArray[np.uint8], radius: int) -> Tensor:
@@ -20,7 +21,7 @@ def along_outlines(probability: Tensor, best: Tensor, image: NDArray[np.uint8], 
     probability: (K, H, W) float32 that sum to 1 over K;  best: (H, W) its likeliest channels;  image: (H, W, 3) uint8
     radius: of the neighbourhood in pixels; 0 leaves everything as it is
     returns: (K, H, W) float32, sums to 1 over K
-        p'(x) = sum_d w(x, d) p(x + d) / sum_d w(x, d)        w = exp(-|d|^2 / 2 s^2 - |I(x) - I(x + d)|^2 / 2 c^2)
+        p'(x) ~ (sum_d w(x, d) p(x + d)) ^ 1.5        w = exp(-|d|^2 / 2 s^2 - |I(x) - I(x + d)|^2 / 2 c^2)
     Labels that arrive along the flow are jagged and a pixel off here and there, and the network sees half the pixels:
     the picture itself knows better where an outline is. Where only one class is near, nothing would change.
     Petschnigg et al. 2004, "Digital Photography with Flash and No-Flash Image Pairs"; Kopf et al. 2007, "Joint
@@ -37,7 +38,6 @@ def along_outlines(probability: Tensor, best: Tensor, image: NDArray[np.uint8], 
     colours = torch.from_numpy(np.ascontiguousarray(image).reshape(-1, 3)).to(device)
     own = colours.index_select(0, here).float()
     total = planes.index_select(1, here)
-    weights = torch.ones(len(near), device=device)
     for dy, dx in _neighbours(radius):
         place = (row + dy).clip(0, height - 1) * width + (column + dx).clip(0, width - 1)  # repeated beyond the border
         there = torch.from_numpy(place).to(device)
@@ -45,8 +45,8 @@ def along_outlines(probability: Tensor, best: Tensor, image: NDArray[np.uint8], 
         farness = (dy * dy + dx * dx) / (2 * (_REACH * radius) ** 2)
         weight = difference.mul_(-1 / (2 * _COLOUR**2)).sub_(farness).exp_()
         total.addcmul_(planes.index_select(1, there), weight)
-        weights += weight
-    return planes.index_copy(1, here, total.div_(weights)).view_as(probability)
+    total.pow_(_SHARPER)
+    return planes.index_copy(1, here, total.div_(total.sum(dim=0))).view_as(probability)
 
 
 def _neighbours(radius: int) -> list[tuple[int, int]]:

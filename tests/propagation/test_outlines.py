@@ -50,7 +50,8 @@ def test_worked_out_on_paper() -> None:
     # above and below the row lies the row itself, repeated; of a disk of radius 1 the diagonals count too (d^2 = 2)
     slant = np.exp(-2 / (2 * 0.625**2))
     side, own = beside + 2 * slant, 1 + 2 * beside
-    assert np.isclose(found[0, 0, 1], side / (own + side + side * colour), atol=1e-5)
+    same, other = side**1.5, (own + side * colour) ** 1.5
+    assert np.isclose(found[0, 0, 1], same / (same + other), atol=1e-5)
 
 
 def test_far_from_outlines_and_with_radius_0_nothing_changes() -> None:
