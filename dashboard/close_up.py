@@ -1,4 +1,4 @@
-"""What has to be read video by video: forecast, time by step and worst frames of a few videos together."""
+"""Several videos together: the sum of their forecasts; of a few also time by step and the worst frames."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from dashboard import charts
 from dashboard.overview import VideoRow
 from dashboard.pictures import expected_errors, worst_frames
-from dashboard.projection import Projection, project
+from dashboard.projection import RECENT, Point, Projection, project
 from dashboard.round_summary import Round
-from dashboard.video_page import points_of, rounds_of, target_of
+from dashboard.video_page import rounds_of, target_of
+from workspace.facts import Event
 from workspace.states import State
 
 if TYPE_CHECKING:
@@ -49,20 +50,43 @@ class WorstFrame:
 
 
 def close_up(projects: Mapping[str, Project], rows: Sequence[VideoRow], now: float) -> dict[str, Any]:
-    """What overview.html shows of a few videos; all None or empty for none, and for more than can be read at once."""
-    if not rows or len(rows) > MOST_VIDEOS or sum(row.tally.asked for row in rows) > MOST_SAMPLES:
-        return {"forecast": None, "steps_chart": None, "worst": []}
-    rounds = [rounds_of(projects[row.project], row.id, now) for row in rows]
-    outlook = []
-    for row, of_video in zip(rows, rounds, strict=True):
-        most = None if row.baseline is None else row.baseline.clicks
-        outlook.append((row, project(points_of(of_video), target_of(projects[row.project]), most, now)))
+    """What overview.html shows of videos together, None or empty without any; `worst` is None of too many."""
+    told = forecast(outlooks(projects, rows, now)) if rows else None
+    if len(rows) > MOST_VIDEOS or sum(row.tally.asked for row in rows) > MOST_SAMPLES:
+        return {"forecast": told, "steps_chart": None, "worst": None}
+    rounds = [rounds_of(projects[row.project], row.id, now) for row in rows]  # one video at a time
     together = together_by_round(rounds)
     return {
-        "forecast": forecast(outlook),
+        "forecast": told,
         "steps_chart": charts.step_seconds(together) if together else None,
         "worst": _worst(projects, rows, rounds),
     }
+
+
+def outlooks(
+    projects: Mapping[str, Project], rows: Sequence[VideoRow], now: float
+) -> list[tuple[VideoRow, Projection]]:
+    """The projection that the page of each video shows, from what its last rounds left: one query per project."""
+    points = {
+        (slug, video): recent_points(newest)
+        for slug in dict.fromkeys(row.project for row in rows)
+        for video, newest in projects[slug].facts.newest_few("propagated", RECENT).items()
+    }
+    found = []
+    for row in rows:
+        most = None if row.baseline is None else row.baseline.clicks
+        of_video = points.get((row.project, row.id), [])
+        found.append((row, project(of_video, target_of(projects[row.project]), most, now)))
+    return found
+
+
+def recent_points(newest: Sequence[tuple[Event, int]]) -> list[Point]:
+    """As `points_of`, of the last rounds only: newest as `Facts.newest_few` gives them."""
+    return [
+        Point(clicks, event.payload["estimated_miou"], event.at)
+        for event, clicks in newest
+        if event.round >= 1 and event.payload.get("estimated_miou") is not None
+    ]
 
 
 def forecast(outlook: Sequence[tuple[VideoRow, Projection]]) -> Forecast:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LEAST_ROUNDS = 3
-_RECENT = 6  # rounds that are looked at: the first ones say little about the last per cents
+RECENT = 6  # rounds that are looked at: the first ones say little about the last per cents
 _FARTHEST = 50.0  # times what was spent so far; beyond that it is no forecast
 
 
@@ -46,7 +46,7 @@ def project(points: Sequence[Point], target: float, most: float | None = None, n
     if points and points[-1].quality >= target:
         return Projection(target, 0, points[-1].at, reason="reached")
     # a point without clicks has no logarithm; one without errors is past every target
-    used = [point for point in points if point.clicks > 0 and point.quality < 1][-_RECENT:]
+    used = [point for point in points if point.clicks > 0 and point.quality < 1][-RECENT:]
     clicks = np.log([point.clicks for point in used])
     if len(used) < LEAST_ROUNDS or len(set(clicks.tolist())) < LEAST_ROUNDS:
         return Projection(target, reason=f"known after {LEAST_ROUNDS} rounds with answers")

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from workspace.databases import is_postgres, one_writer
 from workspace.errors import UserError
-from workspace.recounting import recount
-from workspace.tallies import create_tables
+from workspace.recounting import CLICKS_OF_ANSWERS, recount
+from workspace.tallies import CLICKS_BY_ROUND, create_tables
 
 
 def _first_tables(connection: Connection) -> None:
@@ -79,6 +79,13 @@ def _schedules(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE video ADD COLUMN cron TEXT"))
 
 
+def _clicks_by_round(connection: Connection) -> None:
+    # one that is new has the table already, and one whose sums were just made also what is in it
+    connection.execute(text("DROP TABLE IF EXISTS spent"))
+    connection.execute(text(CLICKS_BY_ROUND))
+    connection.execute(text(CLICKS_OF_ANSWERS))
+
+
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _first_tables,
     _event_index,
@@ -86,6 +93,7 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _sums_for_the_dashboard,
     _priorities,
     _schedules,
+    _clicks_by_round,
 )
 
 

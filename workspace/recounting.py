@@ -12,6 +12,10 @@ from sqlalchemy import Connection, text
 from workspace.databases import is_postgres
 from workspace.tallies import AS_WORK, DETAILS, DONE, IMPORTED, SUMS
 
+CLICKS_OF_ANSWERS = (
+    "INSERT INTO spent (video, round, clicks) SELECT video, round, SUM(clicks) FROM answer GROUP BY video, round"
+)
+
 
 class _Sqlite:
     """How a payload is read. Fields that are missing are NULL."""
@@ -70,7 +74,7 @@ def recount(connection: Connection) -> None:
 
 
 def _statements(says: _Sqlite) -> Iterator[str]:
-    yield from (f"DELETE FROM {name}" for name in ("answer", "tally", "work"))
+    yield from (f"DELETE FROM {name}" for name in ("answer", "tally", "work", "spent"))
     finished = says.text("finished_at")
     yield f"""INSERT INTO answer (video, round, sample, annotation, {", ".join(DETAILS)})
         SELECT {says.only_newest} video, round,
@@ -101,6 +105,7 @@ def _statements(says: _Sqlite) -> Iterator[str]:
             FROM answer GROUP BY video, round, sample) AS sample WHERE true GROUP BY video
         ON CONFLICT (video) DO UPDATE SET labeled = excluded.labeled, skipped = excluded.skipped,
             clicks = excluded.clicks, pixels = excluded.pixels"""
+    yield CLICKS_OF_ANSWERS
     yield f"""INSERT INTO work (video, day, annotator, {", ".join(DONE)})
         SELECT video, day, annotator, {", ".join(f"SUM({formula})" for formula in AS_WORK.values())}
         FROM answer GROUP BY video, day, annotator"""

@@ -10,12 +10,12 @@ integers, so that adding and taking away again leaves nothing behind.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from workspace.databases import is_postgres
 
@@ -88,12 +88,18 @@ AS_WORK = {
 }
 
 
+CLICKS_BY_ROUND = (
+    "CREATE TABLE spent (video TEXT NOT NULL, round INTEGER NOT NULL, clicks BIGINT NOT NULL,"
+    " PRIMARY KEY (video, round))"
+)
+
+
 def create_tables(connection: Connection) -> None:
     """Make them, empty; those of an earlier version are dropped, for `recounting` to fill."""
     # a table that is its own index; sums of milliseconds may be large
     end = "" if is_postgres(connection) else " WITHOUT ROWID"
     for statement in (
-        *(f"DROP TABLE IF EXISTS {name}" for name in ("answer", "tally", "work")),
+        *(f"DROP TABLE IF EXISTS {name}" for name in ("answer", "tally", "work", "spent")),
         # the last version of every annotation
         f"""CREATE TABLE answer (
             video TEXT NOT NULL, round INTEGER NOT NULL, sample TEXT NOT NULL, annotation TEXT NOT NULL,
@@ -106,6 +112,7 @@ def create_tables(connection: Connection) -> None:
         f"""CREATE TABLE work (video TEXT NOT NULL, day TEXT NOT NULL, annotator TEXT NOT NULL,
             {", ".join(f"{name} BIGINT NOT NULL" for name in DONE)},
             PRIMARY KEY (video, day, annotator)){end}""",
+        CLICKS_BY_ROUND,
     ):
         connection.execute(text(statement))
 
@@ -126,6 +133,7 @@ def count(
         change = Tally(judged=1, disagreement=round(10_000 * payload["disagreement"]))
     elif kind == "label" and "sample" in payload and "annotation" in payload and payload.get("source") != IMPORTED:
         change = _answered(connection, video, round_number, payload, at)
+        _add(connection, "spent", {"video": video, "round": round_number}, {"clicks": change.clicks})
     else:
         return
     _add(connection, "tally", {"video": video}, {name: getattr(change, name) for name in SUMS})
@@ -174,6 +182,21 @@ def read_rounds(connection: Connection, video: str, after: int = 0) -> dict[int,
         tally = Tally(labeled=labeled, skipped=skipped, pixels=pixels, clicks=sums["correcting"])
         found[number] = (tally, Work(video, "", "", **sums))
     return found
+
+
+def read_spent(connection: Connection, kind: str, most: int) -> Sequence[Row[Any]]:
+    """The newest `most` events of a kind of every video, oldest first; `spent`: clicks of round 1 to its own.
+
+    One look at an index per event, however long the log is.
+    """
+    query = " UNION ALL ".join(
+        "SELECT event.*, COALESCE((SELECT CAST(SUM(clicks) AS BIGINT) FROM spent"
+        " WHERE spent.video = video.id AND spent.round BETWEEN 1 AND event.round), 0) AS spent"
+        " FROM video JOIN event ON event.id = (SELECT one.id FROM event AS one"
+        f" WHERE one.video = video.id AND one.kind = :kind ORDER BY one.id DESC LIMIT 1 OFFSET {place})"
+        for place in range(most)
+    )
+    return connection.execute(text(f"{query} ORDER BY id"), {"kind": kind}).all()
 
 
 def read_answered(connection: Connection, state: str) -> dict[str, int]:

@@ -103,5 +103,13 @@ def test_a_page_of_many_videos_asks_no_more_questions_than_one_of_few(tmp_path: 
             page = http.get("/").text
             counts.append(len(seen))
             assert f'queue</span><span class="value">{2 * (many.stop)}<' in page
+            assert f"Of {many.stop} it cannot be told." in page  # the forecast of videos without masks
     assert counts[0] == counts[1] < 40
+    (newest,) = {statement for statement in seen if "UNION ALL" in statement}  # the last rounds of all videos
+    looked_at = plans(project.facts._engine, newest, ("propagated",) * newest.count("?"))
+    for table in ("event", "one", "spent"):
+        ways = {plan for plan in looked_at if plan.split()[1:2] == [table]}
+        assert ways
+        assert all(plan.startswith("SEARCH") for plan in ways), ways
+    assert any("event_video_kind (video=? AND kind=?)" in plan for plan in looked_at)
     project.facts.close()

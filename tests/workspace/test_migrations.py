@@ -71,6 +71,8 @@ def test_every_older_version_is_brought_to_this_one(version: int, make_engine: C
         assert (row.state, row.round, row.seq) == (State.WAITING, 2, 7)
         assert (row.hold, row.priority, row.cron) == (None, 0, None)
         assert facts.tally(row.video.id) == Tally(asked=2, labeled=1, clicks=3, pixels=64, failed=1)
+        with facts._engine.begin() as connection:
+            assert connection.execute(text("SELECT round, clicks FROM spent")).all() == [(1, 3)]
         assert [event.kind for event in facts.events(row.video.id)] == ["selected", "label", "label", "failed"]
         assert [(work.day, work.annotator, work.correcting) for work in facts.work(("day", "annotator"))] == [
             ("2023-11-14", "anna", 3)

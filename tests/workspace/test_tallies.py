@@ -27,7 +27,9 @@ def label(sample: str, annotation: str, skipped: bool, clicks: int, **more: obje
 
 def everything(facts: Facts) -> tuple[object, ...]:
     every = ("video", "day", "annotator")
-    return facts.tallies(), facts.work(every), [facts.rounds(video.id) for video in VIDEOS]
+    with facts._engine.begin() as connection:
+        spent = [tuple(row) for row in connection.execute(text("SELECT * FROM spent ORDER BY video, round"))]
+    return facts.tallies(), facts.work(every), [facts.rounds(video.id) for video in VIDEOS], spent
 
 
 def test_what_the_sums_are(open_facts: Callable[[], Facts]) -> None:
@@ -160,7 +162,8 @@ def test_one_by_one_they_come_to_the_same_as_all_at_once(events: list) -> None:
         assert [row for row in everything(facts)[1] if row.drawing or row.answers or row.skipped] == [
             row for row in counted[1] if row.drawing or row.answers or row.skipped
         ]  # a day whose last annotation moved to another keeps a row of zeros
-        assert (everything(facts)[0], everything(facts)[2]) == (counted[0], counted[2])
+        found = everything(facts)
+        assert (found[0], *found[2:]) == (counted[0], *counted[2:])
 
 
 def test_either_database_recounts_what_was_counted_one_by_one(open_facts: Callable[[], Facts]) -> None:
@@ -183,7 +186,7 @@ def test_either_database_recounts_what_was_counted_one_by_one(open_facts: Callab
         with facts._engine.begin() as connection:
             recount(connection)
         found = everything(facts)
-        assert (found[0], found[2]) == (counted[0], counted[2])
+        assert (found[0], *found[2:]) == (counted[0], *counted[2:])
         assert found[1] == [row for row in counted[1] if row.answers or row.skipped]
         assert found[0][VIDEOS[0].id].judged == 24
 
