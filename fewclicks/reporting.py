@@ -42,6 +42,8 @@ def report(
     config = layout.config()
     with Facts.of(layout) as facts, progress_bars(Console(stderr=True)) as show:
         rows = facts.videos()
+        if not rows and video is None:
+            raise UserError(f"{layout.root} has no videos.", f"Add one with `fewclicks add {folder} VIDEO`.")
         if video is None and len(rows) != 1:
             raise UserError(
                 f"{layout.root} has {len(rows)} videos.", "Say which by its id; `fewclicks status` lists them."

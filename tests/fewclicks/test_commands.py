@@ -123,7 +123,7 @@ def test_from_nothing_to_a_status(fewclicks, tmp_path: Path, clip: Path) -> None
         (["dashboard", "{tmp}/none"], "Error: There is no project at"),
         (["dashboard", "{project}", "--host", "0.0.0.0"], "so it needs a token. Set FEWCLICKS_DASHBOARD_TOKEN"),
         (["report", "{tmp}/none"], "Error: There is no project at"),
-        (["report", "{project}"], "has 0 videos"),
+        (["report", "{project}"], "Error: {project} has no videos. Add one with"),
         (["pause", "{project}", "x"], "Error: There is no video 'x'."),
         (["schedule", "{project}", "x", "--cron", "0 6 * * *"], "Error: There is no video 'x'."),
         (["schedule", "{project}", "x", "--cron", "often"], "Error: 'often' is not a cron schedule."),
