@@ -183,6 +183,12 @@ def alter(statement: str) -> Callable[[Path], None]:
     return change
 
 
+def add_video(name: str) -> Callable[[Path], None]:
+    given = f"'{name}', 'x', 'x', 1, 1, 1, 1, '.png', 0, 'ready', 0, 0"
+    columns = "id, name, sha256, frames, width, height, fps, suffix, added_at, state, round, seq"
+    return alter(f"INSERT INTO video ({columns}) VALUES ({given})")
+
+
 @pytest.mark.parametrize(
     ("about", "change", "message"),
     [
@@ -196,16 +202,12 @@ def alter(statement: str) -> Callable[[Path], None]:
         ({}, lambda root: (root / "fewclicks.yaml").write_bytes(b"project: 1"), "holds no usable project"),
         (
             {},
-            alter(
-                "INSERT INTO video VALUES ('../x', 'x', 'x', 1, 1, 1, 1, '.png', 0, 'ready', 0, 0, NULL, NULL, NULL, 0)"
-            ),
+            add_video("../x"),
             "its facts are wrong .*is not a slug",
         ),
         (
             {},
-            alter(
-                "INSERT INTO video VALUES ('x', 'x', 'x', 1, 1, 1, 1, '.png', 0, 'ready', 0, 0, NULL, NULL, NULL, 0)"
-            ),
+            add_video("x"),
             "lacks 1 file.* videos/x/frames/000000.png",
         ),
     ],
