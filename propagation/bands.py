@@ -72,7 +72,7 @@ def decide(
             probability = warped.log_probability.exp_()
         else:
             probability = torch.softmax(warped.log_probability + rows_from_work(placed, sizes, top, bottom)[0], dim=0)
-        probability = along_outlines(probability, probability.argmax(dim=0), image[top:bottom], outline_radius)
+        probability = along_outlines(probability, image[top:bottom], outline_radius)
         probability = probability[:, begin - top : end - top]
         highest, best = probability.max(dim=0)
         mask = np.array(ids, np.uint8)[best.cpu().numpy()]

@@ -26,7 +26,7 @@ def combined(warped: Tensor, opinion: Tensor, sizes: Canvas, image: NDArray[np.u
     """
     placed = F.interpolate(opinion[None], size=sizes.work, mode="bilinear", align_corners=False)
     probability = torch.softmax(warped + OPINION_WEIGHT * sizes.from_work(placed)[0], dim=0)
-    return along_outlines(probability, probability.argmax(dim=0), image, outline_radius)
+    return along_outlines(probability, image, outline_radius)
 
 
 @dataclass(slots=True)

@@ -15,10 +15,10 @@ _REACH = 0.625  # of the radius: the deviation of the Gaussian over the distance
 _SHARPER = 1.5  # a mean of distributions is less sure than they are; measured: so sure it errs as often as it says
 
 
-def along_outlines(probability: Tensor, best: Tensor, image: NDArray[np.uint8], radius: int) -> Tensor:
+def along_outlines(probability: Tensor, image: NDArray[np.uint8], radius: int) -> Tensor:
     """Class probabilities averaged by a joint bilateral filter wherever the classes near by are not all the same.
 
-    probability: (K, H, W) float32 that sum to 1 over K;  best: (H, W) its likeliest channels;  image: (H, W, 3) uint8
+    probability: (K, H, W) float32 that sum to 1 over K;  image: (H, W, 3) uint8
     radius: of the neighbourhood in pixels; 0 leaves everything as it is
     returns: (K, H, W) float32, sums to 1 over K
         p'(x) ~ (sum_d w(x, d) p(x + d)) ^ 1.5        w = exp(-|d|^2 / 2 s^2 - |I(x) - I(x + d)|^2 / 2 c^2)
@@ -27,7 +27,10 @@ def along_outlines(probability: Tensor, best: Tensor, image: NDArray[np.uint8], 
     Petschnigg et al. 2004, "Digital Photography with Flash and No-Flash Image Pairs"; Kopf et al. 2007, "Joint
     Bilateral Upsampling".
     """
-    near = np.flatnonzero(_several_near(best.cpu().numpy().astype(np.uint8), radius)) if radius else np.zeros(0, int)
+    if not radius:
+        return probability
+    best = probability.argmax(dim=0).cpu().numpy().astype(np.uint8)
+    near = np.flatnonzero(_several_near(best, radius))
     if not len(near):
         return probability
     device = probability.device

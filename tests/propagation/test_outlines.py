@@ -11,8 +11,7 @@ from propagation.outlines import along_outlines
 
 
 def refined(probability: np.ndarray, image: np.ndarray, radius: int) -> np.ndarray:
-    given = torch.from_numpy(probability.astype(np.float32))
-    return along_outlines(given, given.argmax(dim=0), image, radius).numpy()
+    return along_outlines(torch.from_numpy(probability.astype(np.float32)), image, radius).numpy()
 
 
 def sure(mask: np.ndarray, how: float = 0.9) -> np.ndarray:
